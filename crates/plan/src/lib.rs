@@ -1,0 +1,4 @@
+//! The compiled configuration.
+#![allow(missing_docs)] // until Plan stands
+
+pub mod spec;

@@ -1,0 +1,1 @@
+"""Fairlead, a load balancer: policy in Python, data plane in Rust."""
