@@ -1,0 +1,66 @@
+"""The command line: a file a verb, each loaded only when it is typed.
+
+A verb's module has a click command named ``command``. To add one: write its module, add its row to ``VERBS``.
+"""
+
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+from fairlead.errors import FairleadError
+
+__all__ = ["VERBS", "Verb", "group", "main"]
+
+
+class Verb(NamedTuple):
+    """A row of the table: where the command is, and what ``fairlead --help`` says of it."""
+
+    module: str
+    summary: str
+
+
+VERBS: dict[str, Verb] = {
+    "check": Verb("fairlead.cli.check", "Say what is wrong with a configuration, then what could be better."),
+    "schema": Verb("fairlead.cli.schema", "Print the JSON Schema of the configuration, or its reference."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its verbs by a table and imports only the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  (as above)
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        command = import_module(verb.module).command
+        if not isinstance(command, click.Command):
+            message = f"{verb.module}.command is no click command"
+            raise TypeError(message)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        # From the table: click's own way would import every verb to ask for its help.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="fairlead", prog_name="fairlead")
+def group() -> None:
+    """Fairlead, a load balancer for layer 4 and layer 7."""
+
+
+def main() -> None:
+    """Run the command line; what Fairlead refuses ends with a message and its exit code."""
+    try:
+        group(prog_name="fairlead")
+    except FairleadError as error:
+        click.echo(f"fairlead: {error}", err=True)
+        sys.exit(error.exit_code)
