@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::task::LocalSet;
 
 use crate::Fault;
 use crate::report::Tally;
@@ -60,7 +59,7 @@ impl Options {
                 Long("connections") => options.connections = arguments.value()?.parse()?,
                 Long("rate") => options.rate = Some(arguments.value()?.parse()?),
                 Long("seconds") => {
-                    options.duration = Some(Duration::from_secs_f64(arguments.value()?.parse()?))
+                    options.duration = Some(Duration::from_secs_f64(arguments.value()?.parse()?));
                 }
                 Long("requests") => options.requests = Some(arguments.value()?.parse()?),
                 Long("close") => options.close = true,
@@ -93,12 +92,11 @@ impl Options {
             }
         };
         let method = if self.post { "POST" } else { "GET" };
-        let mut bytes =
-            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: load\r\nAccept: */*\r\n");
-        if self.post {
-            bytes += &format!("Content-Length: {}\r\n", self.body.len());
-        }
-        bytes.push_str(if self.close { "Connection: close\r\n\r\n" } else { "\r\n" });
+        let length =
+            if self.post { format!("Content-Length: {}\r\n", self.body.len()) } else { String::new() };
+        let close = if self.close { "Connection: close\r\n" } else { "" };
+        let common = "User-Agent: load\r\nAccept: */*\r\n";
+        let bytes = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{common}{length}{close}\r\n");
         let mut bytes = bytes.into_bytes();
         bytes.extend_from_slice(&self.body);
         bytes
@@ -116,11 +114,13 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let options = Rc::new(options);
     let tally = Rc::new(RefCell::new(Tally::new()));
     let began = Instant::now();
-    let tasks = LocalSet::new();
+    let mut clients = Vec::new();
     for index in 0..options.connections {
-        tasks.spawn_local(client(index, began, Rc::clone(&options), Rc::clone(&tally)));
+        clients.push(tokio::task::spawn_local(client(index, began, Rc::clone(&options), Rc::clone(&tally))));
     }
-    tasks.await;
+    for client in clients {
+        client.await?;
+    }
     let tally = Rc::into_inner(tally).ok_or("a client is still running")?.into_inner();
     println!("{}", serde_json::to_string(&tally.report(began.elapsed()))?);
     Ok(())
