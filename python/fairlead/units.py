@@ -209,7 +209,8 @@ class Share(_Quantity):
             # 1 could be meant as 1 % or as the whole: it has to be said.
             if 0 <= value < 1:
                 return cls(float(value))
-            message = f"a share is written as a percentage or a number below 1: {cls.ADVICE.format(100 if value == 1 else value)}"
+            advice = cls.ADVICE.format(100 if value == 1 else value)
+            message = f"a share is a percentage or a number below 1: {advice}"
             raise UnitError(message)
         if isinstance(value, cls):
             return value

@@ -1,0 +1,58 @@
+"""What is wanted: the configuration as immutable, typed objects, a file a noun.
+
+In reading order: ``configuration`` is the whole; ``listener``, ``route`` and ``match`` say how requests come
+in, ``pool`` who serves them, ``runtime``, ``admin``, ``logs`` and ``resolver`` how Fairlead itself behaves.
+``definition`` and ``value`` are what these are made from, ``address`` the texts that name a socket, and
+``shape`` answers what may stand at a path.
+"""
+
+from fairlead.model.address import AnyAddress, BackendAddress, Bind, HostPort, IpPort, NameServer, UnixPath
+from fairlead.model.admin import Admin, Token
+from fairlead.model.configuration import Configuration
+from fairlead.model.listener import (
+    HttpOptions,
+    Listener,
+    ListenerTimeouts,
+    PoolListener,
+    RoutesListener,
+    Socket,
+)
+from fairlead.model.logs import AccessLog, Logging
+from fairlead.model.match import Match, PathRegex
+from fairlead.model.pool import Algorithm, Backend, IdleConnections, Pool, PoolTimeouts
+from fairlead.model.resolver import Resolver
+from fairlead.model.route import RequestOptions, Route, RouteTimeouts
+from fairlead.model.runtime import Runtime
+
+__all__ = [
+    "AccessLog",
+    "Admin",
+    "Algorithm",
+    "AnyAddress",
+    "Backend",
+    "BackendAddress",
+    "Bind",
+    "Configuration",
+    "HostPort",
+    "HttpOptions",
+    "IdleConnections",
+    "IpPort",
+    "Listener",
+    "ListenerTimeouts",
+    "Logging",
+    "Match",
+    "NameServer",
+    "PathRegex",
+    "Pool",
+    "PoolListener",
+    "PoolTimeouts",
+    "RequestOptions",
+    "Resolver",
+    "Route",
+    "RouteTimeouts",
+    "RoutesListener",
+    "Runtime",
+    "Socket",
+    "Token",
+    "UnixPath",
+]

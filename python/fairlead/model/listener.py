@@ -1,0 +1,187 @@
+"""Where clients connect, and what they may do."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+
+from fairlead.model.address import Bind, Network
+from fairlead.model.definition import Definition, Reserved
+from fairlead.model.route import Route
+from fairlead.model.value import Flag, HeaderName, Integer, Listed, Name, OneOrMany, Timeout, Word, refuse
+from fairlead.units import Duration, Size
+
+__all__ = [
+    "HttpOptions",
+    "Listener",
+    "ListenerBase",
+    "ListenerTimeouts",
+    "PoolListener",
+    "RoutesListener",
+    "Socket",
+]
+
+
+def _mode(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"0?[0-7]{3}", value, re.ASCII):
+            message = f'"{value}" is no file mode: write it as "0660"'
+            raise refuse(message)
+        return int(value, 8)
+    message = 'a file mode is text in octal: write it as "0660"'
+    raise refuse(message)
+
+
+class Socket(Definition):
+    """Options of the listening sockets."""
+
+    RESERVED: ClassVar[tuple[str, ...]] = ("fast_open", "transparent")
+
+    backlog: Annotated[
+        Integer,
+        Field(description="Connections that may wait to be accepted, in each worker.", ge=1, le=65535),
+    ] = 4096
+    keepalive: Annotated[
+        Duration | None,
+        Word("off"),
+        Field(description="Idle time after which TCP asks whether the client is still there."),
+    ] = Duration(60_000)
+    mode: Annotated[
+        Annotated[int, BeforeValidator(_mode, json_schema_input_type=str)] | None,
+        Field(description="File mode of Unix sockets. Without it: what the umask leaves.", examples=["0660"]),
+    ] = None
+
+
+def _head(value: Size) -> Size:
+    if not SMALLEST_HEAD <= value <= LARGEST_HEAD:
+        message = f"{value} is out of range: {SMALLEST_HEAD} to {LARGEST_HEAD}"
+        raise refuse(message)
+    return value
+
+
+SMALLEST_HEAD = Size(1024)
+LARGEST_HEAD = Size(16 * 2**20)
+
+
+class HttpOptions(Definition):
+    """What is accepted as HTTP."""
+
+    versions: Annotated[
+        Listed[Literal["http1"]], Reserved("http2", "http3"), Field(description="Versions that are spoken.")
+    ] = ("http1",)
+    max_header_size: Annotated[
+        Size,
+        AfterValidator(_head),
+        Field(description="The largest head of a request; a larger one is answered 431 (or 414)."),
+    ] = Size(64 * 1024)
+    max_headers: Annotated[
+        Integer,
+        Field(description="The most header fields in a request; more are answered 431.", ge=1, le=65535),
+    ] = 128
+    max_body_size: Annotated[
+        Size | None,
+        Word("none"),
+        Field(description="The largest request body; a larger one is answered 413.", examples=["1GiB"]),
+    ] = None
+    encoded_slashes: Annotated[
+        Literal["keep", "refuse", "decode"],
+        Field(description="What `%2F` in a path is: no separator, a 400, or a slash."),
+    ] = "keep"
+    via: Annotated[
+        HeaderName | None,
+        Word("off"),
+        Field(description="The pseudonym under which Fairlead adds itself to `Via`.", examples=["edge"]),
+    ] = None
+    abort_on_close: Annotated[
+        Flag,
+        Field(description="Whether a client that closed its sending side before the answer counts as gone."),
+    ] = False
+
+
+class ListenerTimeouts(Definition):
+    """How long a client may take."""
+
+    RESERVED: ClassVar[tuple[str, ...]] = ("tls_handshake",)
+
+    header: Annotated[Timeout, Field(description="Until the head of a request is complete.")] = Duration(
+        10_000
+    )
+    body: Annotated[
+        Timeout,
+        Field(
+            description="The longest gap in a request body while we wait for it; 240 B/s at least after 5 s."
+        ),
+    ] = Duration(30_000)
+    write: Annotated[
+        Timeout,
+        Field(description="The longest gap while bytes wait to be taken; 240 B/s at least after 5 s."),
+    ] = Duration(30_000)
+    idle: Annotated[Timeout, Field(description="Between two requests of a connection.")] = Duration(60_000)
+
+
+class ListenerBase(Definition):
+    """What every listener has."""
+
+    RESERVED: ClassVar[tuple[str, ...]] = ("tls", "accept_proxy", "sni", "redirect_https", "dns_zones", "udp")
+    ONE_OF: ClassVar[tuple[str, ...]] = ("pool", "routes", "sni", "redirect_https", "dns_zones")
+
+    bind: Annotated[
+        OneOrMany[Bind],
+        Field(
+            description="Addresses: `:443` is IPv4 and IPv6, `0.0.0.0:443` or `[::]:443` one of them, "
+            "`:0` takes a free port, `unix:/path` a socket.",
+            examples=[":8080", [":80", "unix:/run/web.sock"]],
+        ),
+    ]
+    protocol: Annotated[
+        Literal["http"], Reserved("tcp", "udp", "dns", "geneve"), Field(description="What clients speak.")
+    ] = "http"
+    socket: Annotated[Socket, Field(description="Options of the sockets.")] = Socket()
+    http: Annotated[HttpOptions, Field(description="What is accepted as HTTP.")] = HttpOptions()
+    trusted: Annotated[
+        Listed[Network],
+        Field(
+            description="Proxies whose word about the client (X-Forwarded-For and its kin) is believed.",
+            examples=[["10.0.0.0/8"]],
+        ),
+    ] = ()
+    max_connections: Annotated[
+        Annotated[Integer, Field(ge=1)] | None,
+        Field(
+            description="Open connections. Without it: what the file-descriptor limit allows.",
+            examples=[100000],
+        ),
+    ] = None
+    max_connections_per_client: Annotated[
+        Annotated[Integer, Field(ge=1)] | None,
+        Field(description="Open connections of one client address.", examples=[200]),
+    ] = None
+    timeouts: Annotated[ListenerTimeouts, Field(description="How long a client may take.")] = (
+        ListenerTimeouts()
+    )
+
+
+class PoolListener(ListenerBase):
+    """A listener whose every request goes to one pool."""
+
+    pool: Annotated[Name, Field(description="The pool that serves it.", examples=["app"])]
+
+
+class RoutesListener(ListenerBase):
+    """A listener whose requests are distributed by rules."""
+
+    routes: Annotated[
+        Listed[Route], Field(description="The rules. A request that none takes is answered 404.")
+    ]
+
+
+def _serves(value: object) -> str:
+    given = value if isinstance(value, Mapping) else vars(value) if isinstance(value, ListenerBase) else {}
+    return "<pool>" if "pool" in given else "<routes>"
+
+
+Listener = Annotated[
+    Annotated[PoolListener, Tag("<pool>")] | Annotated[RoutesListener, Tag("<routes>")],
+    Discriminator(_serves),
+]

@@ -1,0 +1,139 @@
+"""Backends that serve the same thing, and how work is shared among them."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from fairlead.model.address import BackendAddress
+from fairlead.model.definition import Definition, Reserved
+from fairlead.model.value import Integer, Listed, Name, Timeout, Word, refuse
+from fairlead.units import Duration
+
+__all__ = ["Algorithm", "Backend", "IdleConnections", "Pool", "PoolTimeouts"]
+
+Algorithm = Literal["round_robin", "least_connections", "random", "first"]
+
+_ADVANCED = ("least_time", "ip_hash", "consistent_hash")
+
+
+def _algorithm(value: object) -> object:
+    if isinstance(value, dict):
+        message = "options of an algorithm are not supported in this version"
+        raise refuse(message)
+    return value
+
+
+def _drain(value: Duration) -> Duration:
+    if value > LONGEST_DRAIN:
+        message = f"{value} is out of range: 0s to {LONGEST_DRAIN}"
+        raise refuse(message)
+    return value
+
+
+LONGEST_DRAIN = Duration(3_600_000)
+
+
+MaxInFlight = Annotated[
+    Annotated[Integer, Field(ge=1)] | None,
+    Field(description="The most requests at once; a backend that has them is skipped.", examples=[200]),
+]
+
+
+class Backend(Definition):
+    """One server. Text stands for `{address: …}`."""
+
+    RESERVED: ClassVar[tuple[str, ...]] = ("zone", "backup")
+
+    address: Annotated[
+        BackendAddress, Field(description="An IP address and port, a name and port, or a Unix socket.")
+    ]
+    name: Annotated[
+        Name | None,
+        Field(description="Its id in its pool. Without it: the address as written.", examples=["big"]),
+    ] = None
+    weight: Annotated[
+        Integer,
+        Field(
+            description="Its share of the work beside the others'; 0 takes no new clients.", ge=0, le=65535
+        ),
+    ] = 1
+    max_in_flight: MaxInFlight = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"address": value} if isinstance(value, (str, BackendAddress)) else value
+
+    @property
+    def id(self) -> str:
+        """What it is called in its pool."""
+        return self.name or self.address.text
+
+
+class IdleConnections(Definition):
+    """Connections to backends that are kept for the next request."""
+
+    max: Annotated[Integer, Field(description="Kept at the most for each backend.", ge=0, le=1_000_000)] = 256
+    timeout: Annotated[Timeout, Field(description="Closed after this time without use.")] = Duration(60_000)
+    max_uses: Annotated[
+        Annotated[Integer, Field(ge=1)] | None,
+        Word("unlimited"),
+        Field(description="Requests on one connection.", examples=[1000]),
+    ] = None
+
+
+class PoolTimeouts(Definition):
+    """How long connections to backends may take and be silent."""
+
+    connect: Annotated[Timeout, Field(description="Until a connection is made.")] = Duration(2_000)
+    tunnel: Annotated[Timeout, Field(description="The longest gap in an upgraded connection.")] = Duration(
+        3_600_000
+    )
+
+
+class Pool(Definition):
+    """Backends and how work is shared among them."""
+
+    RESERVED: ClassVar[tuple[str, ...]] = (
+        "discover",
+        "tls",
+        "send_proxy",
+        "health_check",
+        "passive_health",
+        "panic_threshold",
+        "affinity",
+        "slow_start",
+        "queue",
+        "circuit_breaker",
+        "forwarding",
+    )
+
+    algorithm: Annotated[
+        Algorithm,
+        BeforeValidator(_algorithm, json_schema_input_type=Algorithm),
+        Reserved(*_ADVANCED),
+        Field(
+            description="Who is next: by turns; the one with the fewest requests for its weight; the better "
+            "of two drawn at random; or the first in the list with a free slot. All honour weights."
+        ),
+    ] = "round_robin"
+    backends: Annotated[
+        Listed[Backend],
+        Field(
+            description="The servers.",
+            examples=[["127.0.0.1:9001", {"address": "10.0.0.2:8080", "name": "big", "weight": 3}]],
+        ),
+    ]
+    protocol: Annotated[
+        Literal["auto", "http1"], Reserved("http2", "http3"), Field(description="What backends speak.")
+    ] = "auto"
+    drain: Annotated[
+        Duration,
+        AfterValidator(_drain),
+        Field(description="How long a backend that left keeps what is open; 0s to 1h. Then it is cut."),
+    ] = Duration(60_000)
+    max_in_flight: MaxInFlight = None
+    idle_connections: Annotated[
+        IdleConnections, Field(description="Connections kept for the next request.")
+    ] = IdleConnections()
+    timeouts: Annotated[PoolTimeouts, Field(description="Times of connections to backends.")] = PoolTimeouts()
