@@ -1,0 +1,160 @@
+//! What outlives a configuration: the counters of a backend, shared by all workers.
+//!
+//! A reload builds new pickers, but a backend that stays has the same requests in flight as before. So counters
+//! hang on the backend's stable id, here, and everything that names the backend holds the same [`BackendLive`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crossbeam_utils::CachePadded;
+
+use crate::count::Count;
+
+/// All backends that somebody still uses, by pool and id. One for the whole process.
+///
+/// Only building a picker comes here; requests hold the [`BackendLive`] itself. It therefore may take a lock.
+#[derive(Debug, Default)]
+pub struct Live {
+    pools: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_pool: BTreeMap<Box<str>, BTreeMap<Box<str>, Entry>>,
+    entries: usize,
+    /// Entries at which the dead ones are swept out: twice those that lived at the last sweep, so that sweeping
+    /// costs a constant for each entry made and the table is never more than about twice what is in use.
+    sweep_at: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    address: Box<str>,
+    backend: Weak<BackendLive>,
+}
+
+/// Below this many entries a sweep isn't worth its walk.
+const SWEEP_FLOOR: usize = 64;
+
+impl Live {
+    /// Nobody is known yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The backend `id` of `pool`: the one in use, if it is in use, else a new one with nothing in flight.
+    ///
+    /// The identity is pool and id alone. Under another `address` the counters go on, since the requests they
+    /// count do, and [`BackendLive::incarnation`] rises: what was learnt about the old address is void.
+    pub fn backend(&self, pool: &str, id: &str, address: &str) -> Arc<BackendLive> {
+        let mut table = self.table();
+        if let Some(entry) = table.by_pool.get_mut(pool).and_then(|backends| backends.get_mut(id))
+            && let Some(backend) = entry.backend.upgrade()
+        {
+            if *entry.address != *address {
+                entry.address = address.into();
+                backend.incarnation.add();
+            }
+            return backend;
+        }
+        let backend = Arc::new(BackendLive::default());
+        let entry = Entry { address: address.into(), backend: Arc::downgrade(&backend) };
+        table.insert(pool, id, entry);
+        backend
+    }
+
+    /// Whether anybody still holds this backend: it is configured, or it drains and a request is still open.
+    #[must_use]
+    pub fn is_open(&self, pool: &str, id: &str) -> bool {
+        let table = self.table();
+        table.by_pool.get(pool).and_then(|b| b.get(id)).is_some_and(|entry| entry.backend.strong_count() > 0)
+    }
+
+    /// A panic elsewhere while the lock was held can't have left the table half-written in a way that matters:
+    /// the worst is a count of entries that is off by one, which moves a sweep.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn insert(&mut self, pool: &str, id: &str, entry: Entry) {
+        if self.entries >= self.sweep_at.max(SWEEP_FLOOR) {
+            self.sweep();
+        }
+        let backends = self.by_pool.entry(pool.into()).or_default();
+        if backends.insert(id.into(), entry).is_none() {
+            self.entries += 1;
+        }
+    }
+
+    fn sweep(&mut self) {
+        for backends in self.by_pool.values_mut() {
+            backends.retain(|_, entry| entry.backend.strong_count() > 0);
+        }
+        self.by_pool.retain(|_, backends| !backends.is_empty());
+        self.entries = self.by_pool.values().map(BTreeMap::len).sum();
+        self.sweep_at = self.entries * 2;
+    }
+}
+
+/// The counters of one backend, on cache lines of their own: every worker writes them.
+#[derive(Debug, Default)]
+pub struct BackendLive {
+    traffic: CachePadded<Traffic>,
+    incarnation: Count,
+}
+
+#[derive(Debug, Default)]
+struct Traffic {
+    in_flight: Count,
+    idle: Count,
+}
+
+impl BackendLive {
+    /// One request more is with this backend, limit or not.
+    pub fn begin(&self) {
+        self.traffic.in_flight.add();
+    }
+
+    /// One request more, unless `max` are there already. However many threads call, `max` is never exceeded.
+    #[must_use]
+    pub fn try_begin(&self, max: u32) -> bool {
+        self.traffic.in_flight.try_add(max)
+    }
+
+    /// One request has ended. Without a begun one nothing happens: the count is never negative.
+    pub fn end(&self) {
+        self.traffic.in_flight.remove();
+    }
+
+    /// Requests with this backend now, over all workers.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.traffic.in_flight.get()
+    }
+
+    /// One idle connection more is kept for this backend, unless all workers together keep `max` already.
+    #[must_use]
+    pub fn try_keep_idle(&self, max: u32) -> bool {
+        self.traffic.idle.try_add(max)
+    }
+
+    /// A kept connection is idle no longer: taken for a request, or closed.
+    pub fn drop_idle(&self) {
+        self.traffic.idle.remove();
+    }
+
+    /// Idle connections kept for this backend now, over all workers.
+    #[must_use]
+    pub fn idle(&self) -> u32 {
+        self.traffic.idle.get()
+    }
+
+    /// How often the address under this id has changed.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation.get()
+    }
+}
