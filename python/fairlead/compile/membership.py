@@ -1,0 +1,55 @@
+"""Who is in a pool: literal backends, and those that names stand for at the moment."""
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from fairlead.model import Backend, HostPort, IpPort, Pool, UnixPath
+
+__all__ = ["Address", "backends", "members", "names"]
+
+Address = IPv4Address | IPv6Address
+
+
+def names(pool: Pool) -> frozenset[str]:
+    """The names that have to be resolved for the pool."""
+    targets = (backend.address.target for backend in pool.backends)
+    return frozenset(target.host for target in targets if isinstance(target, HostPort))
+
+
+def backends(pool: Pool, resolved: Mapping[str, Sequence[Address]] | None = None) -> list[dict[str, Any]]:
+    """The pool's backends in file order, as the engine reads them; a name stands for each of its addresses.
+
+    The id of a literal backend is its name, else its address as written; of a resolved one the same with ``@``
+    and the IP address, whether the name has one address or many: a second one must not rename the first.
+    Every address of a name has the whole weight and limit that was written, as if it were listed by itself.
+    """
+    found = resolved or {}
+    members: list[dict[str, Any]] = []
+    for backend in pool.backends:
+        target = backend.address.target
+        if isinstance(target, HostPort):
+            members.extend(
+                _member(pool, backend, f"{backend.id}@{ip}", IpPort(ip, target.port))
+                for ip in found.get(target.host, ())
+            )
+        else:
+            members.append(_member(pool, backend, backend.id, target))
+    return members
+
+
+def members(
+    name: str, pool: Pool, resolved: Mapping[str, Sequence[Address]], *, generation: int
+) -> dict[str, Any]:
+    """The whole membership of a pool, literal backends included, as the engine reads it."""
+    return {"pool": name, "generation": generation, "backends": backends(pool, resolved)}
+
+
+def _member(pool: Pool, backend: Backend, identity: str, target: IpPort | UnixPath) -> dict[str, Any]:
+    limit = backend.max_in_flight
+    return {
+        "id": identity,
+        "address": {"unix": target.path} if isinstance(target, UnixPath) else {"ip": str(target)},
+        "weight": backend.weight,
+        "max_in_flight": pool.max_in_flight if limit is None else limit,
+    }

@@ -1,0 +1,192 @@
+"""From the model to the description of a Plan that the engine executes.
+
+Here defaults that depend on other keys are settled and units become numbers; the result says everything and
+leaves nothing to the engine's judgement. Its shape is that of ``fairlead_plan::spec`` in Rust, key for key.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.compile.membership import backends
+from fairlead.model import (
+    AccessLog,
+    AnyAddress,
+    Bind,
+    Configuration,
+    HostPort,
+    HttpOptions,
+    Listener,
+    ListenerTimeouts,
+    Match,
+    PathRegex,
+    Pool,
+    PoolListener,
+    RequestOptions,
+    Route,
+    RouteTimeouts,
+    Socket,
+    UnixPath,
+)
+from fairlead.units import Duration, Size
+
+__all__ = ["Json", "bind_address", "spec"]
+
+Json = dict[str, Any]
+
+
+def spec(
+    configuration: Configuration,
+    *,
+    version: int,
+    bound_hints: Mapping[str, int] | None = None,
+    max_memory: int | None = None,
+) -> Json:
+    """Describe the Plan of a configuration.
+
+    Args:
+        configuration: What is wanted.
+        version: Counts the accepted configurations of one control process' life.
+        bound_hints: Bind text to the port it had before, for binds that take a free port (``:0``).
+        max_memory: Bytes to use where ``runtime.max_memory`` says nothing.
+    """
+    memory = configuration.runtime.max_memory
+    hints = bound_hints or {}
+    return {
+        "version": version,
+        "max_memory_bytes": memory.bytes if memory else max_memory,
+        "drain_timeout_ms": configuration.runtime.drain_timeout.milliseconds,
+        "access_log": _access_log(configuration.access_log),
+        "listeners": [_listener(name, each, hints) for name, each in configuration.listeners.items()],
+        "pools": [_pool(name, each) for name, each in configuration.pools.items()],
+    }
+
+
+def bind_address(bind: Bind) -> Json:
+    """The address of a bind, as the engine reads it."""
+    address = bind.address
+    if isinstance(address, AnyAddress):
+        return {"any": {"port": address.port}}
+    if isinstance(address, UnixPath):
+        return {"unix": {"path": address.path}}
+    return {"ip": {"address": str(address)}}
+
+
+def _access_log(log: AccessLog | None) -> Json | None:
+    if log is None:
+        return None
+    return {
+        "path": None if log.path == "stdout" else log.path,
+        "format": log.format if log.format in {"json", "combined"} else {"template": log.format},
+        "sample": log.sample.fraction,
+    }
+
+
+def _listener(name: str, listener: Listener, hints: Mapping[str, int]) -> Json:
+    # One pool is one route that matches everything, so the engine knows a single way.
+    routes = (Route(pool=listener.pool),) if isinstance(listener, PoolListener) else listener.routes
+    return {
+        "name": name,
+        "binds": [_bind(each, hints) for each in listener.bind],
+        "socket": _socket(listener.socket),
+        "http": _http(listener.http),
+        "trusted": list(listener.trusted),
+        "max_connections": listener.max_connections,
+        "max_connections_per_client": listener.max_connections_per_client,
+        "timeouts": _listener_timeouts(listener.timeouts),
+        "routes": [_route(each) for each in routes],
+    }
+
+
+def _bind(bind: Bind, hints: Mapping[str, int]) -> Json:
+    # A path has no port; a port that is given is taken as given.
+    free = not isinstance(bind.address, UnixPath) and bind.address.port == 0
+    return {
+        "text": bind.text,
+        "address": bind_address(bind),
+        "port_hint": hints.get(bind.text) if free else None,
+    }
+
+
+def _socket(socket: Socket) -> Json:
+    return {"backlog": socket.backlog, "keepalive_ms": _milliseconds(socket.keepalive), "mode": socket.mode}
+
+
+def _http(http: HttpOptions) -> Json:
+    return {
+        "max_header_bytes": http.max_header_size.bytes,
+        "max_headers": http.max_headers,
+        "max_body_bytes": _bytes(http.max_body_size),
+        "encoded_slashes": http.encoded_slashes,
+        "via": http.via,
+        "abort_on_close": http.abort_on_close,
+    }
+
+
+def _listener_timeouts(timeouts: ListenerTimeouts) -> Json:
+    return {
+        "header_ms": timeouts.header.milliseconds,
+        "body_ms": timeouts.body.milliseconds,
+        "write_ms": timeouts.write.milliseconds,
+        "idle_ms": timeouts.idle.milliseconds,
+    }
+
+
+def _route(route: Route) -> Json:
+    return {
+        "name": route.name,
+        "match": _match(route.match),
+        "priority": route.priority,
+        "pool": route.pool,
+        "request": _request(route.request),
+        "max_body_bytes": _bytes(route.max_body_size),
+        "access_log": route.access_log,
+        "timeouts": _route_timeouts(route.timeouts),
+    }
+
+
+def _match(match: Match) -> Json:
+    return {
+        "hosts": list(match.host),
+        "paths": [
+            {"regex": each.regex} if isinstance(each, PathRegex) else {"pattern": each} for each in match.path
+        ],
+    }
+
+
+def _request(request: RequestOptions) -> Json:
+    return {"id": request.id, "forwarded": request.forwarded.replace("-", "_")}
+
+
+def _route_timeouts(timeouts: RouteTimeouts) -> Json:
+    return {
+        "request_ms": _milliseconds(timeouts.request),
+        "response_ms": timeouts.response.milliseconds,
+        "stream_idle_ms": timeouts.stream_idle.milliseconds,
+    }
+
+
+def _pool(name: str, pool: Pool) -> Json:
+    return {
+        "name": name,
+        "algorithm": pool.algorithm,
+        "backends": backends(pool),
+        "resolved": any(isinstance(each.address.target, HostPort) for each in pool.backends),
+        "drain_ms": pool.drain.milliseconds,
+        "idle_connections": {
+            "max": pool.idle_connections.max,
+            "timeout_ms": pool.idle_connections.timeout.milliseconds,
+            "max_uses": pool.idle_connections.max_uses,
+        },
+        "timeouts": {
+            "connect_ms": pool.timeouts.connect.milliseconds,
+            "tunnel_ms": pool.timeouts.tunnel.milliseconds,
+        },
+    }
+
+
+def _milliseconds(duration: Duration | None) -> int | None:
+    return None if duration is None else duration.milliseconds
+
+
+def _bytes(size: Size | None) -> int | None:
+    return None if size is None else size.bytes
