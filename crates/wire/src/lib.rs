@@ -1,1 +1,25 @@
-//! placeholder
+//! Bytes to meaning and back: HTTP/1.1 heads and bodies, paths, forwarding fields.
+//!
+//! Nothing here touches a socket, a clock or a runtime: functions take bytes and give events, so every rule of
+//! the protocol can be tested byte by byte, fuzzed, and put under any event loop.
+//!
+//! In reading order:
+//! - [`head`]: one owned buffer and spans into it; what every protocol reads into and writes from
+//! - [`name`]: the field names that the data plane itself acts on, told apart once, when a head is parsed
+//! - [`http1`]: RFC 9112: heads in, heads out, bodies in and out of their framing
+//! - [`path`]: the form of a path that routes are matched on
+//! - [`forwarded`]: who the client is, behind trusted proxies, and how that is told to backends
+//! - [`Refusal`]: what was wrong, whose rule says so, and the status that answers it
+
+#![forbid(unsafe_code)]
+
+pub mod forwarded;
+pub mod head;
+pub mod http1;
+pub mod name;
+pub mod path;
+mod refusal;
+
+pub use head::{Head, Version};
+pub use name::Known;
+pub use refusal::Refusal;
