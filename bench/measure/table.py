@@ -1,0 +1,144 @@
+"""What people read: a table in the terminal and in bench/README.md, and the whole in bench/results/DATE.json."""
+
+import json
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from measure.programs import BENCH, BIN, ROOT
+from measure.requests import PEERS, Outcome
+from measure.statistics import ratio
+
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+
+
+def _first_line(command: list[str]) -> str:
+    printed = subprocess.run(command, check=False, capture_output=True, text=True)
+    return ((printed.stdout or printed.stderr).splitlines() or ["?"])[0].strip()
+
+
+def machine() -> dict[str, str]:
+    """Versions, processor and kernel: without them a figure says nothing."""
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": model.group(1) if model else platform.machine(),
+        "kernel": platform.release(),
+        "fairlead": _first_line([str(BIN / "fairlead"), "--version"]),
+        "commit": _first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
+        "nginx": _first_line(["nginx", "-v"]),
+        "haproxy": _first_line(["haproxy", "-v"]),
+        "envoy": _first_line([str(BIN / "envoy"), "--version"]).rpartition("version: ")[2].split("/")[1],
+    }
+
+
+def verdicts(outcome: Outcome) -> list[str]:
+    """Each bar of a request scenario with what was reached."""
+    scenario = outcome.scenario
+    lines = []
+    if scenario.bar is not None:
+        lines.append(_verdict(outcome.ratio().median, scenario.bar, "ratio"))
+    if scenario.excess_bar is not None:
+        lines.append(_verdict(outcome.excess().median, scenario.excess_bar, "excess"))
+    if scenario.own_bar is not None:
+        own = ratio(outcome.cpu["fairlead"], outcome.cpu["fairlead h1-small"])
+        lines.append(_verdict(own.median, scenario.own_bar, "to own h1-small"))
+    if outcome.calls:
+        lines.append(f"{outcome.calls['I/O']:.2f} I/O calls")
+    if outcome.failed.get("fairlead"):
+        lines.append(f"{outcome.failed['fairlead']} FAILED")
+    return lines
+
+
+def _verdict(value: float, bar: float, what: str) -> str:
+    return f"{what} {value:.2f} ≤ {bar:.2f}" if value <= bar else f"**{what} {value:.2f} > {bar:.2f}**"
+
+
+def rows(results: dict[str, Any]) -> list[str]:
+    """The Markdown tables."""
+    head = (
+        "| scenario | Fairlead | " + " | ".join(PEERS) + " | relay | ratio to the best peer | excess | bars |"
+    )
+    lines = [head, "|---" * (head.count("|") - 1) + "|"]
+    for outcome in results.values():
+        if isinstance(outcome, Outcome):
+            medians = outcome.as_json()["median_us"]
+            cells = [f"{medians[name]['median']:.1f}" for name in ("fairlead", *PEERS, "relay")]
+            cells += [f"{outcome.ratio()} {outcome.best_peer()}", str(outcome.excess())]
+            lines.append(
+                f"| {outcome.scenario.name} | {' | '.join(cells)} | {'; '.join(verdicts(outcome))} |"
+            )
+    lines += [
+        "",
+        "CPU in µs a request, medians; ratios are medians of ratios within a round, 95 % interval.",
+        "",
+    ]
+    lines += _others(results)
+    return lines
+
+
+def _others(results: dict[str, Any]) -> list[str]:
+    lines = []
+    idle = results.get("h1-idle")
+    if idle:
+        lines += [
+            "| memory | base | idle connection | after a burst | after a second |",
+            "|---|---|---|---|---|",
+        ]
+        for name, seen in idle.items():
+            cells = [
+                f"{seen[key] / 1e6:.1f} MB" for key in ("base", "after_first_burst", "after_second_burst")
+            ]
+            each = f"{seen['bytes_per_connection']:.0f} B"
+            lines.append(f"| {name} | {cells[0]} | {each} | {cells[1]} | {cells[2]} |")
+        lines.append("")
+    two = results.get("h1-2workers")
+    if two:
+        own, held = two["ratio"]["median"], "held" if all(two["held"].values()) else "MISSED"
+        lines += [
+            f"Two workers against one, CPU a request: {own:.2f}; upstream reuse {two['reuse']:.1%} ({held}).",
+            "",
+        ]
+    swap = results.get("reload")
+    if swap:
+        lines.append(
+            f"Reload under load: {swap['reloads']} reloads, {swap['failed']} of {swap['requests']} requests failed,"
+            f" p99 {swap['p99_ms']:.2f} ms beside {swap['undisturbed_p99_ms']:.2f} ms undisturbed."
+        )
+        lines.append("")
+    pick = results.get("pick")
+    if pick:
+        sizes = sorted({row["members"] for row in pick["rows"]})
+        lines += ["| pick, ns | " + " | ".join(map(str, sizes)) + " |", "|---" * (len(sizes) + 1) + "|"]
+        kinds = dict.fromkeys((row["algorithm"], row["weights"]) for row in pick["rows"])
+        for kind in kinds:
+            by_size = {
+                row["members"]: row["ns"]
+                for row in pick["rows"]
+                if (row["algorithm"], row["weights"]) == kind
+            }
+            lines.append(
+                f"| {kind[0]}, {kind[1]} weights | " + " | ".join(f"{by_size[s]:.0f}" for s in sizes) + " |"
+            )
+        lines.append("")
+    return lines
+
+
+def write(results: dict[str, Any], *, whole: bool) -> str:
+    """Prints nothing; writes the results file and, for a whole run, the newest table into bench/README.md."""
+    about = machine()
+    plain = {name: o.as_json() if isinstance(o, Outcome) else o for name, o in results.items()}
+    target = BENCH / "results" / f"{about['date']}.json"
+    target.write_text(json.dumps({"machine": about, "results": plain}, indent=1) + "\n")
+    text = "\n".join(rows(results))
+    if whole:
+        readme = BENCH / "README.md"
+        before, _, rest = readme.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
+        facts = ", ".join(f"{key} {value}" for key, value in about.items() if key not in {"date", "cpu"})
+        stamp = f"{about['date']}, {about['cpu']}, {facts}"
+        readme.write_text(f"{before}{BEGIN}\n{stamp}\n\n{text}\n{END}{after}")
+    return text
