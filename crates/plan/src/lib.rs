@@ -1,4 +1,33 @@
-//! The compiled configuration.
-#![allow(missing_docs)] // until Plan stands
+//! The compiled configuration: a description from the control process becomes an immutable [`Plan`], complete or
+//! refused whole, with every error at the place where the operator wrote it.
+//!
+//! Reads no clock, no random source and no file: the same description is the same Plan.
 
+// The description, and what is wrong with one.
+mod error;
 pub mod spec;
+
+// What it becomes, from the whole to its parts.
+mod access_log;
+mod census;
+mod listener;
+mod plan;
+mod pool;
+mod route;
+
+// How a request finds its route.
+pub mod router;
+
+// What the parts are made of.
+mod digest;
+mod networks;
+
+pub use access_log::{AccessLog, Field, Format, Target, TemplateError, Token, template};
+pub use census::Census;
+pub use error::SpecError;
+pub use listener::{HttpOptions, Listener, ListenerTimeouts, SocketOptions};
+pub use networks::{Networks, NotANetwork};
+pub use plan::Plan;
+pub use pool::{Backend, IdleOptions, Membership, Pool};
+pub use route::{Route, RouteTimeouts};
+pub use router::{Criterion, Router, Step, Verdict};

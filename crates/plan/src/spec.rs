@@ -25,75 +25,105 @@ pub struct Spec {
     pub max_memory_bytes: Option<u64>,
     /// How long removed listeners and a stopping engine wait for open requests.
     pub drain_timeout_ms: u64,
+    /// `null` logs nothing.
     #[serde(deserialize_with = "nullable")]
     pub access_log: Option<AccessLog>,
+    /// In file order; names are unique.
     pub listeners: Vec<Listener>,
+    /// In file order; names are unique.
     pub pools: Vec<Pool>,
 }
 
+/// Where requests are logged, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccessLog {
     /// A file; `null` is standard output.
     #[serde(deserialize_with = "nullable")]
     pub path: Option<String>,
+    /// What a line looks like.
     pub format: LogFormat,
     /// Share of requests that are logged, 0 to 1.
     pub sample: f64,
 }
 
+/// What a line of the access log looks like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
+    /// One object a line.
     Json,
+    /// The "combined" format of the Apache HTTP server.
     Combined,
     /// Text with `{field}` references; `{{` and `}}` are literal braces.
     Template(String),
 }
 
+/// A listener: where it binds, what it demands of clients, its routes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
+    /// The listener's stable id.
     pub name: String,
     /// At least one; the texts are unique over all listeners of a Spec.
     pub binds: Vec<Bind>,
+    /// How its sockets are made.
     pub socket: SocketOptions,
+    /// What requests may look like.
     pub http: HttpOptions,
     /// Networks (CIDR or single addresses) whose word about the client is believed.
     pub trusted: Vec<String>,
+    /// Open connections over all workers.
     #[serde(deserialize_with = "nullable")]
     pub max_connections: Option<u64>,
+    /// Open connections of one client address over all workers.
     #[serde(deserialize_with = "nullable")]
     pub max_connections_per_client: Option<u64>,
+    /// How long clients may take.
     pub timeouts: ListenerTimeouts,
     /// In file order. A listener with `pool:` has one route that matches everything.
     pub routes: Vec<Route>,
 }
 
+/// One address that a listener binds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bind {
     /// As written in the configuration: the socket's stable id.
     pub text: String,
+    /// What the text means.
     pub address: BindAddress,
     /// For port 0: the port taken in an earlier life of this bind, to be taken again.
     #[serde(deserialize_with = "nullable")]
     pub port_hint: Option<u16>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where a socket listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BindAddress {
     /// IPv4 and IPv6 on this port (`:443`): one dual-stack socket; IPv4 only where the machine has no IPv6.
-    Any { port: u16 },
-    /// One address: `0.0.0.0:443`, `[::1]:443` (an IPv6 address is bound with IPV6_V6ONLY).
-    Ip { address: std::net::SocketAddr },
-    Unix { path: String },
+    Any {
+        /// 0 takes a free one.
+        port: u16,
+    },
+    /// One address: `0.0.0.0:443`, `[::1]:443` (an IPv6 address is bound with `IPV6_V6ONLY`).
+    Ip {
+        /// Port 0 takes a free one.
+        address: std::net::SocketAddr,
+    },
+    /// A Unix socket's file.
+    Unix {
+        /// As it is opened.
+        path: String,
+    },
 }
 
+/// How sockets are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SocketOptions {
+    /// Connections that wait to be accepted.
     pub backlog: u32,
     /// TCP keep-alive idle time; `null` switches it off.
     #[serde(deserialize_with = "nullable")]
@@ -103,13 +133,18 @@ pub struct SocketOptions {
     pub mode: Option<u32>,
 }
 
+/// What requests may look like and how they are treated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpOptions {
+    /// Of the whole head, start line included.
     pub max_header_bytes: u64,
+    /// Header fields of a request.
     pub max_headers: u64,
+    /// Bytes of a request's body.
     #[serde(deserialize_with = "nullable")]
     pub max_body_bytes: Option<u64>,
+    /// What `%2F` in a path is.
     pub encoded_slashes: EncodedSlashes,
     /// The pseudonym for `Via`; `null` sends none.
     #[serde(deserialize_with = "nullable")]
@@ -118,39 +153,53 @@ pub struct HttpOptions {
     pub abort_on_close: bool,
 }
 
+/// What `%2F` in a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncodedSlashes {
+    /// A character like any other, no separator.
     Keep,
+    /// A reason to answer 400.
     Refuse,
+    /// A separator.
     Decode,
 }
 
+/// How long clients may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTimeouts {
+    /// Until a request's head is complete.
     pub header_ms: u64,
+    /// The longest gap in a request's body.
     pub body_ms: u64,
+    /// The longest gap while an answer waits to be taken.
     pub write_ms: u64,
+    /// Between requests.
     pub idle_ms: u64,
 }
 
+/// What matching requests may do and where they go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// `null`: the id is made from the match.
     #[serde(deserialize_with = "nullable")]
     pub name: Option<String>,
+    /// Which requests.
     pub r#match: Match,
     /// Higher wins before anything else is compared.
     pub priority: i64,
     /// A pool's name.
     pub pool: String,
+    /// What is done to requests.
     pub request: RequestOptions,
     /// `null`: the listener's.
     #[serde(deserialize_with = "nullable")]
     pub max_body_bytes: Option<u64>,
+    /// Whether its requests are logged.
     pub access_log: bool,
+    /// How long requests may take.
     pub timeouts: RouteTimeouts,
 }
 
@@ -164,6 +213,7 @@ pub struct Match {
     pub paths: Vec<PathMatch>,
 }
 
+/// A condition on the normalised path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PathMatch {
@@ -173,50 +223,69 @@ pub enum PathMatch {
     Regex(String),
 }
 
+/// What is done to requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestOptions {
     /// Header that carries the request id; `null` switches it off.
     #[serde(deserialize_with = "nullable")]
     pub id: Option<String>,
+    /// Which forwarding fields backends get.
     pub forwarded: Forwarded,
 }
 
+/// Which fields tell backends who the client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forwarded {
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`.
     XForwarded,
+    /// `Forwarded` (RFC 7239).
     Forwarded,
+    /// Both kinds.
     Both,
+    /// None of them.
     None,
 }
 
+/// How long requests may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteTimeouts {
+    /// Everything, tunnels exempt.
     #[serde(deserialize_with = "nullable")]
     pub request_ms: Option<u64>,
+    /// From the request's last byte to the answer's head.
     pub response_ms: u64,
+    /// The longest gap within an answer.
     pub stream_idle_ms: u64,
 }
 
+/// Who serves, by which algorithm, and how its connections are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
+    /// The pool's stable id.
     pub name: String,
+    /// How a backend is picked.
     pub algorithm: Algorithm,
     /// Literal addresses only; what is resolved or discovered comes by `members`.
     pub backends: Vec<Backend>,
     /// More backends come by `members`: until they do, the pool may be empty.
     pub resolved: bool,
+    /// How long backends that left may finish what they have.
     pub drain_ms: u64,
+    /// How idle connections are kept.
     pub idle_connections: IdleConnections,
+    /// How long its backends may take.
     pub timeouts: PoolTimeouts,
 }
 
+/// How a backend is picked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
+    /// In turn, as their weights are.
     RoundRobin,
     /// Plain and weighted alike: (active + 1) / weight.
     LeastConnections,
@@ -230,7 +299,9 @@ pub enum Algorithm {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
+    /// Unique in its pool.
     pub id: String,
+    /// Where it is reached.
     pub address: BackendAddress,
     /// 0 to 65535; 0 takes no new work.
     pub weight: u32,
@@ -239,28 +310,36 @@ pub struct Backend {
     pub max_in_flight: Option<u64>,
 }
 
+/// Where a backend is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackendAddress {
+    /// Over TCP.
     Ip(std::net::SocketAddr),
+    /// A Unix socket's file.
     Unix(String),
 }
 
+/// How idle connections to a backend are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdleConnections {
     /// Kept at the most for each backend, over all workers.
     pub max: u64,
+    /// How long one is kept.
     pub timeout_ms: u64,
     /// Requests on one connection; `null` is unlimited.
     #[serde(deserialize_with = "nullable")]
     pub max_uses: Option<u64>,
 }
 
+/// How long a pool's backends may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PoolTimeouts {
+    /// Until a connection stands.
     pub connect_ms: u64,
+    /// The longest gap in an upgraded session.
     pub tunnel_ms: u64,
 }
 
@@ -268,8 +347,10 @@ pub struct PoolTimeouts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Members {
+    /// The pool's name.
     pub pool: String,
     /// Grows with each list of a pool; an older one than the last taken is ignored.
     pub generation: u64,
+    /// All of them.
     pub backends: Vec<Backend>,
 }

@@ -1,0 +1,178 @@
+//! A listener: where it binds, what it demands of its clients, and the routes behind it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead_wire::http1::Limits;
+use fairlead_wire::path::EncodedSlashes;
+
+use crate::error::{Errors, Place};
+use crate::networks::Networks;
+use crate::route::Route;
+use crate::router::Router;
+use crate::spec;
+
+/// One listener, over all its sockets.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its stable id.
+    pub name: Arc<str>,
+    /// Where it listens; a socket's stable id is its text.
+    pub binds: Vec<spec::Bind>,
+    /// How its sockets are made.
+    pub socket: SocketOptions,
+    /// What requests may look like and how they are treated.
+    pub http: HttpOptions,
+    /// Whose word about the client is believed.
+    pub trusted: Networks,
+    /// Open connections over all workers; `None` leaves it to the file descriptors.
+    pub max_connections: Option<u64>,
+    /// Open connections of one client address over all workers.
+    pub max_connections_per_client: Option<u64>,
+    /// How long its clients may take.
+    pub timeouts: ListenerTimeouts,
+    /// Finds a request's route.
+    pub router: Router,
+    /// What [`Router::route`] gives an index of; in file order.
+    pub routes: Vec<Arc<Route>>,
+}
+
+/// How sockets are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// Connections that wait to be accepted.
+    pub backlog: u32,
+    /// Idle time before TCP keep-alive probes; `None` sends none.
+    pub keepalive: Option<Duration>,
+    /// File mode of Unix sockets; `None` leaves it to the umask.
+    pub mode: Option<u32>,
+}
+
+/// What requests may look like and how they are treated.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Size and number of header fields.
+    pub limits: Limits,
+    /// Bytes of a request's body, where its route says nothing else.
+    pub max_body: Option<u64>,
+    /// What `%2F` in a path is.
+    pub encoded_slashes: EncodedSlashes,
+    /// The pseudonym for `Via`; `None` sends none.
+    pub via: Option<Box<[u8]>>,
+    /// A client's FIN before its answer counts as gone.
+    pub abort_on_close: bool,
+}
+
+/// How long clients may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerTimeouts {
+    /// Until a request's head is complete.
+    pub header: Duration,
+    /// The longest gap in a request's body.
+    pub body: Duration,
+    /// The longest gap while an answer waits to be taken.
+    pub write: Duration,
+    /// Between requests.
+    pub idle: Duration,
+}
+
+impl Listener {
+    /// `pools` finds a pool's index in the Plan by its name.
+    pub(crate) fn build(
+        spec: &spec::Listener,
+        pools: &HashMap<&str, usize>,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        let listeners = Place::root("listeners");
+        let at = listeners.key(&spec.name);
+        check_binds(spec, at, errors);
+        check_limits(spec, at, errors);
+        let trusted = trusted(spec, at, errors);
+        let http = http_options(&spec.http);
+        let routes = Route::build_all(spec, at, pools, errors);
+        let (rules, routes): (Vec<_>, Vec<_>) = routes?.into_iter().unzip();
+        Some(Self {
+            name: spec.name.as_str().into(),
+            binds: spec.binds.clone(),
+            socket: SocketOptions {
+                backlog: spec.socket.backlog,
+                keepalive: spec.socket.keepalive_ms.map(Duration::from_millis),
+                mode: spec.socket.mode,
+            },
+            http,
+            trusted: trusted?,
+            max_connections: spec.max_connections,
+            max_connections_per_client: spec.max_connections_per_client,
+            timeouts: ListenerTimeouts {
+                header: Duration::from_millis(spec.timeouts.header_ms),
+                body: Duration::from_millis(spec.timeouts.body_ms),
+                write: Duration::from_millis(spec.timeouts.write_ms),
+                idle: Duration::from_millis(spec.timeouts.idle_ms),
+            },
+            router: Router::build(rules),
+            routes,
+        })
+    }
+}
+
+fn http_options(spec: &spec::HttpOptions) -> HttpOptions {
+    HttpOptions {
+        limits: Limits { max_bytes: spec.max_header_bytes as usize, max_fields: spec.max_headers as usize },
+        max_body: spec.max_body_bytes,
+        encoded_slashes: encoded_slashes(spec.encoded_slashes),
+        via: spec.via.as_ref().map(|pseudonym| pseudonym.as_bytes().into()),
+        abort_on_close: spec.abort_on_close,
+    }
+}
+
+pub(crate) fn encoded_slashes(spec: spec::EncodedSlashes) -> EncodedSlashes {
+    match spec {
+        spec::EncodedSlashes::Keep => EncodedSlashes::Keep,
+        spec::EncodedSlashes::Refuse => EncodedSlashes::Refuse,
+        spec::EncodedSlashes::Decode => EncodedSlashes::Decode,
+    }
+}
+
+fn trusted(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) -> Option<Networks> {
+    let at = at.key("trusted");
+    // One by one first, so that each bad one is named.
+    for (index, text) in spec.trusted.iter().enumerate() {
+        errors.take(at.index(index), Networks::parse([text.as_str()]));
+    }
+    Networks::parse(spec.trusted.iter().map(String::as_str)).ok()
+}
+
+fn check_binds(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
+    let at = at.key("bind");
+    if spec.binds.is_empty() {
+        errors.add(at, "a listener needs an address to bind");
+    }
+    for (index, bind) in spec.binds.iter().enumerate() {
+        if matches!(&bind.address, spec::BindAddress::Unix { path } if path.is_empty()) {
+            errors.add(at.item(index, spec.binds.len()), "a Unix socket needs a path");
+        }
+    }
+}
+
+/// Places in a head are kept in 32 bits.
+const MAX_HEAD: u64 = u32::MAX as u64;
+
+/// A limit that is absent is `null`; one of 0 would refuse every request.
+fn check_limits(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
+    let http = at.key("http");
+    let limits = [
+        (at.key("max_connections"), spec.max_connections),
+        (at.key("max_connections_per_client"), spec.max_connections_per_client),
+        (http.key("max_header_size"), Some(spec.http.max_header_bytes)),
+        (http.key("max_headers"), Some(spec.http.max_headers)),
+    ];
+    for (at, limit) in limits {
+        if limit == Some(0) {
+            errors.add(at, "must be at least 1: 0 would refuse everything");
+        }
+    }
+    if spec.http.max_header_bytes > MAX_HEAD {
+        errors.add(http.key("max_header_size"), "must be below 4 GiB");
+    }
+}

@@ -1,0 +1,105 @@
+//! The Plan: everything the engine executes, complete and consistent.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead_balance::Live;
+
+use crate::access_log::AccessLog;
+use crate::census::Counted;
+use crate::error::{Errors, Place, SpecError};
+use crate::listener::Listener;
+use crate::pool::Pool;
+use crate::spec::{self, Spec};
+
+/// A configuration that was found good. Immutable, shared by all workers.
+#[derive(Debug)]
+pub struct Plan {
+    /// Of the description it was built from.
+    pub version: u64,
+    /// In file order.
+    pub listeners: Vec<Arc<Listener>>,
+    /// What [`Route::pool`](crate::Route::pool) is an index of.
+    pub pools: Vec<Arc<Pool>>,
+    /// `None` logs nothing.
+    pub access_log: Option<AccessLog>,
+    /// How long removed listeners and a stopping engine wait for open requests.
+    pub drain_timeout: Duration,
+    /// Above this resident size new work is shed, in bytes.
+    pub max_memory: Option<u64>,
+    pub(crate) counted: Option<Counted>,
+}
+
+impl Plan {
+    /// Builds a Plan that is complete, or says everything that is wrong at once. `live` is left as it was when the
+    /// description is refused.
+    pub fn build(spec: &Spec, live: &Live) -> Result<Self, Vec<SpecError>> {
+        let mut errors = Errors::default();
+        let pools = pool_indices(spec, &mut errors);
+        for pool in &spec.pools {
+            Pool::check(pool, &mut errors);
+        }
+        check_listeners(spec, &mut errors);
+        let listeners: Vec<_> = spec
+            .listeners
+            .iter()
+            .filter_map(|listener| Listener::build(listener, &pools, &mut errors))
+            .map(Arc::new)
+            .collect();
+        let access_log = spec.access_log.as_ref().and_then(|log| AccessLog::build(log, &mut errors));
+        errors.none_or(|| Self {
+            version: spec.version,
+            listeners,
+            pools: spec.pools.iter().map(|pool| Arc::new(Pool::build(pool, live))).collect(),
+            access_log,
+            drain_timeout: Duration::from_millis(spec.drain_timeout_ms),
+            max_memory: spec.max_memory_bytes,
+            counted: None,
+        })
+    }
+}
+
+fn pool_indices<'a>(spec: &'a Spec, errors: &mut Errors) -> HashMap<&'a str, usize> {
+    let at = Place::root("pools");
+    let mut indices = HashMap::with_capacity(spec.pools.len());
+    for (index, pool) in spec.pools.iter().enumerate() {
+        if indices.insert(pool.name.as_str(), index).is_some() {
+            errors.add(at.key(&pool.name), "another pool has this name");
+        }
+    }
+    indices
+}
+
+/// A listener's name and a bind's text are the ids by which what is open is found again at a reload.
+fn check_listeners(spec: &Spec, errors: &mut Errors) {
+    let listeners = Place::root("listeners");
+    let mut names = HashSet::new();
+    let mut texts = HashMap::new();
+    let mut addresses = HashMap::new();
+    for listener in &spec.listeners {
+        let at = listeners.key(&listener.name);
+        if !names.insert(listener.name.as_str()) {
+            errors.add(at, "another listener has this name");
+        }
+        let binds = at.key("bind");
+        for (index, bind) in listener.binds.iter().enumerate() {
+            let at = binds.item(index, listener.binds.len());
+            let by_text = texts.insert(bind.text.as_str(), listener.name.as_str());
+            let by_address = (!takes_free_port(&bind.address))
+                .then(|| addresses.insert(bind.address.clone(), listener.name.as_str()))
+                .flatten();
+            if let Some(other) = by_text.or(by_address) {
+                errors.add(at, format_args!("{:?} is already bound by listener {other:?}", bind.text));
+            }
+        }
+    }
+}
+
+fn takes_free_port(address: &spec::BindAddress) -> bool {
+    match address {
+        spec::BindAddress::Any { port } => *port == 0,
+        spec::BindAddress::Ip { address } => address.port() == 0,
+        spec::BindAddress::Unix { .. } => false,
+    }
+}

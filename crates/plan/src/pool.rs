@@ -1,0 +1,216 @@
+//! A pool: who serves, by which algorithm, and how its connections are kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairlead_balance as balance;
+use fairlead_balance::{BackendLive, Live, Picker};
+
+use crate::digest::Digest;
+use crate::error::{Errors, Place, SpecError};
+use crate::spec;
+
+/// Weights above this are refused: shares are computed in 64 bits over whole pools.
+const MAX_WEIGHT: u32 = 65_535;
+
+/// One pool.
+#[derive(Debug)]
+pub struct Pool {
+    /// Its stable id.
+    pub name: Arc<str>,
+    /// How a backend is picked.
+    pub algorithm: balance::Algorithm,
+    /// Until a backend accepts a connection.
+    pub connect: Duration,
+    /// The longest gap in an upgraded session.
+    pub tunnel: Duration,
+    /// How long backends that left may finish what they have.
+    pub drain: Duration,
+    /// How idle connections are kept.
+    pub idle: IdleOptions,
+    /// More backends come by `members`; until then it may be empty.
+    pub resolved: bool,
+    /// Who serves at first: generation 0, the backends of the description.
+    pub membership: Arc<Membership>,
+}
+
+/// How idle connections to a backend are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdleOptions {
+    /// At the most for each backend, over all workers.
+    pub max: u32,
+    /// For how long.
+    pub timeout: Duration,
+    /// Requests on one connection; `None` is unlimited.
+    pub max_uses: Option<u64>,
+}
+
+/// Who serves in a pool: one list, replaced as a whole.
+#[derive(Debug)]
+pub struct Membership {
+    /// Grows with each list; 0 is the Plan's own.
+    pub generation: u64,
+    /// Picks among the backends.
+    pub picker: Picker,
+    /// In the order of [`Picker::members`].
+    pub backends: Vec<Arc<Backend>>,
+}
+
+/// A member of a pool.
+#[derive(Debug)]
+pub struct Backend {
+    /// Unique in its pool.
+    pub id: Arc<str>,
+    /// Where it is reached.
+    pub address: spec::BackendAddress,
+    /// Its share; 0 takes no new work.
+    pub weight: u32,
+    /// What outlives every Plan: counts of its requests and connections.
+    pub live: Arc<BackendLive>,
+    /// Says which idle connections are its own: pool, id, address and whatever was agreed at connecting.
+    pub key: u64,
+}
+
+impl Pool {
+    /// Only for descriptions that [`Pool::check`] let pass.
+    pub(crate) fn build(spec: &spec::Pool, live: &Live) -> Self {
+        let algorithm = algorithm(&spec.algorithm);
+        Self {
+            name: spec.name.as_str().into(),
+            algorithm,
+            connect: Duration::from_millis(spec.timeouts.connect_ms),
+            tunnel: Duration::from_millis(spec.timeouts.tunnel_ms),
+            drain: Duration::from_millis(spec.drain_ms),
+            idle: IdleOptions {
+                max: saturating(spec.idle_connections.max),
+                timeout: Duration::from_millis(spec.idle_connections.timeout_ms),
+                max_uses: spec.idle_connections.max_uses,
+            },
+            resolved: spec.resolved,
+            membership: Arc::new(Membership::of(&spec.name, algorithm, &spec.backends, 0, live)),
+        }
+    }
+
+    pub(crate) fn check(spec: &spec::Pool, errors: &mut Errors) {
+        let pools = Place::root("pools");
+        let at = pools.key(&spec.name);
+        if spec.backends.is_empty() && !spec.resolved {
+            errors.add(at.key("backends"), "a pool needs a backend");
+        }
+        if spec.idle_connections.max_uses == Some(0) {
+            let idle = at.key("idle_connections");
+            errors
+                .add(idle.key("max_uses"), "must be at least 1: a connection is used once before it is idle");
+        }
+        check_backends(&spec.name, &spec.backends, errors);
+    }
+}
+
+fn algorithm(spec: &spec::Algorithm) -> balance::Algorithm {
+    match spec {
+        spec::Algorithm::RoundRobin => balance::Algorithm::RoundRobin,
+        spec::Algorithm::LeastConnections => balance::Algorithm::LeastConnections,
+        spec::Algorithm::Random => balance::Algorithm::Random,
+        spec::Algorithm::First => balance::Algorithm::First,
+    }
+}
+
+/// Counts are kept in 32 bits, more than there are connections between two addresses.
+fn saturating(limit: u64) -> u32 {
+    u32::try_from(limit).unwrap_or(u32::MAX)
+}
+
+impl Membership {
+    /// Builds a list that came by `members`, or refuses it whole. `live` keeps the state of backends that stay.
+    pub fn build(
+        pool: &str,
+        algorithm: balance::Algorithm,
+        backends: &[spec::Backend],
+        generation: u64,
+        live: &Live,
+    ) -> Result<Self, Vec<SpecError>> {
+        let mut errors = Errors::default();
+        check_backends(pool, backends, &mut errors);
+        errors.none_or(|| Self::of(pool, algorithm, backends, generation, live))
+    }
+
+    fn of(
+        pool: &str,
+        algorithm: balance::Algorithm,
+        backends: &[spec::Backend],
+        generation: u64,
+        live: &Live,
+    ) -> Self {
+        let backends: Vec<_> =
+            backends.iter().map(|spec| (spec, Arc::new(Backend::build(pool, spec, live)))).collect();
+        let members = backends
+            .iter()
+            .map(|(spec, backend)| balance::Member {
+                id: spec.id.clone(),
+                weight: spec.weight,
+                max_in_flight: spec.max_in_flight.map(saturating),
+                live: Arc::clone(&backend.live),
+            })
+            .collect();
+        Self {
+            generation,
+            picker: balance::Pool::build(algorithm, members),
+            backends: backends.into_iter().map(|(_, backend)| backend).collect(),
+        }
+    }
+}
+
+impl Backend {
+    fn build(pool: &str, spec: &spec::Backend, live: &Live) -> Self {
+        let address = address_text(&spec.address);
+        Self {
+            id: spec.id.as_str().into(),
+            address: spec.address.clone(),
+            weight: spec.weight,
+            live: live.backend(pool, &spec.id, &address),
+            key: Digest::new()
+                .part(pool.as_bytes())
+                .part(spec.id.as_bytes())
+                .part(address.as_bytes())
+                .value(),
+        }
+    }
+}
+
+fn address_text(address: &spec::BackendAddress) -> String {
+    match address {
+        spec::BackendAddress::Ip(address) => address.to_string(),
+        spec::BackendAddress::Unix(path) => format!("unix:{path}"),
+    }
+}
+
+fn check_backends(pool: &str, backends: &[spec::Backend], errors: &mut Errors) {
+    let pools = Place::root("pools");
+    let at = pools.key(pool);
+    let at = at.key("backends");
+    let mut places = HashMap::with_capacity(backends.len());
+    for (index, backend) in backends.iter().enumerate() {
+        let at = at.index(index);
+        if let Some(first) = places.insert(backend.id.as_str(), index) {
+            errors
+                .add(at, format_args!("{:?} is already the id of backend {first} of this pool", backend.id));
+        }
+        if backend.weight > MAX_WEIGHT {
+            let message = format_args!("{} is above the highest weight, {MAX_WEIGHT}", backend.weight);
+            errors.add(at.key("weight"), message);
+        }
+        if backend.max_in_flight == Some(0) {
+            errors.add(at.key("max_in_flight"), "must be at least 1: weight 0 takes no new work");
+        }
+        match &backend.address {
+            spec::BackendAddress::Ip(address) if address.port() == 0 => {
+                errors.add(at.key("address"), "a backend needs a port other than 0");
+            }
+            spec::BackendAddress::Unix(path) if path.is_empty() => {
+                errors.add(at.key("address"), "a Unix socket needs a path");
+            }
+            _ => {}
+        }
+    }
+}
