@@ -1,0 +1,149 @@
+//! The wheel of a worker: coarse, lazy, one entry a connection.
+//!
+//! A limit that moves to a later time moves nothing here: the entry is visited at the old time, seen not to be due, and
+//! put where it is due by then. So a busy connection costs one visit for every length of its shortest limit, not one
+//! for every request.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::deadline::{Deadline, Entry};
+
+/// Limits are kept in units of this: they fire up to one unit late, never early.
+pub(crate) const GRANULARITY: Duration = Duration::from_millis(100);
+
+/// Units since the wheel began; 13 years fit.
+pub(super) type Tick = u32;
+
+/// No limit, no visit.
+pub(super) const UNSET: Tick = Tick::MAX;
+
+/// One turn is 102 s: what is due later is looked at once a turn.
+const SLOTS: usize = 1024;
+
+/// All time limits of one worker.
+pub(crate) struct Wheel {
+    started: Instant,
+    /// The last tick that was visited.
+    now: Cell<Tick>,
+    slots: RefCell<Vec<Vec<Rc<Entry>>>>,
+    entries: Cell<usize>,
+    /// The driving task, while it waits for a first entry.
+    driver: RefCell<Option<Waker>>,
+}
+
+impl Wheel {
+    /// An empty wheel, to be driven by [`Wheel::run`].
+    pub(crate) fn new(started: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            started,
+            now: Cell::new(0),
+            slots: RefCell::new(vec![Vec::new(); SLOTS]),
+            entries: Cell::new(0),
+            driver: RefCell::new(None),
+        })
+    }
+
+    /// A place on the wheel, for one connection.
+    pub(crate) fn deadline(self: &Rc<Self>) -> Deadline {
+        Deadline::new(Rc::clone(self))
+    }
+
+    /// Visits every slot whose time came up to `now`.
+    pub(crate) fn advance(&self, now: Instant) {
+        let units = now.saturating_duration_since(self.started).as_millis() / GRANULARITY.as_millis();
+        let until = Tick::try_from(units).unwrap_or(UNSET - 1);
+        // After a long pause every slot is looked at once; an entry of a later turn stays where it is.
+        let pending = until.saturating_sub(self.now.get()).min(SLOTS as Tick);
+        self.now.set(self.now.get().max(until));
+        for back in (0..pending).rev() {
+            self.visit_slot(slot_of(until - back), until);
+        }
+    }
+
+    /// Drives the wheel for the worker's life. Without entries it sleeps, and so does the machine.
+    pub(crate) async fn run(self: Rc<Self>) {
+        loop {
+            poll_fn(|cx| {
+                if self.entries.get() > 0 {
+                    return Poll::Ready(());
+                }
+                *self.driver.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            })
+            .await;
+            // While nothing was scheduled time went on: then this tick is over at once.
+            let next = self.started + GRANULARITY * (self.now.get() + 1);
+            tokio::time::sleep_until(next.into()).await;
+            self.advance(super::now());
+        }
+    }
+
+    /// The first tick at which `at` has passed.
+    pub(super) fn tick_after(&self, at: Instant) -> Tick {
+        let units = at.saturating_duration_since(self.started).as_nanos().div_ceil(GRANULARITY.as_nanos());
+        // A tick that was already visited doesn't come again.
+        Tick::try_from(units).unwrap_or(UNSET - 1).min(UNSET - 1).max(self.now.get() + 1)
+    }
+
+    /// Puts `entry` where it is visited at `tick`, and nowhere else.
+    pub(super) fn schedule(&self, entry: &Rc<Entry>, tick: Tick) {
+        self.unschedule(entry);
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[slot_of(tick)];
+        entry.visit.set(tick);
+        entry.place.set(slot.len() as u32);
+        slot.push(Rc::clone(entry));
+        drop(slots);
+        self.entries.set(self.entries.get() + 1);
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+
+    /// Takes `entry` off the wheel.
+    pub(super) fn unschedule(&self, entry: &Rc<Entry>) {
+        if entry.visit.get() == UNSET {
+            return;
+        }
+        let mut slots = self.slots.borrow_mut();
+        let slot = &mut slots[slot_of(entry.visit.get())];
+        let place = entry.place.get() as usize;
+        let removed = slot.swap_remove(place);
+        if let Some(moved) = slot.get(place) {
+            moved.place.set(place as u32);
+        }
+        entry.visit.set(UNSET);
+        drop(slots);
+        drop(removed);
+        self.entries.set(self.entries.get() - 1);
+    }
+
+    fn visit_slot(&self, slot: usize, until: Tick) {
+        let mut place = 0;
+        loop {
+            let due = {
+                let slots = self.slots.borrow();
+                let Some(entry) = slots[slot].get(place) else { return };
+                if entry.visit.get() > until {
+                    place += 1;
+                    continue;
+                }
+                Rc::clone(entry)
+            };
+            // The slot's last entry takes this place, so the place is looked at again.
+            self.unschedule(&due);
+            let next = due.visit(until);
+            if next != UNSET {
+                self.schedule(&due, next);
+            }
+        }
+    }
+}
+
+fn slot_of(tick: Tick) -> usize {
+    tick as usize % SLOTS
+}
