@@ -1,1 +1,287 @@
+//! Byte streams as the rest of the engine sees them: non-blocking, by shared reference, with their deadline.
+//!
+//! Every read and write takes the connection's [`Deadline`] and fails with [`Fault::TimedOut`] once a limit passed. That
+//! a receive which came back short has emptied the socket is remembered, so that no further call is made to learn it.
 
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use fairlead_wire::Refusal;
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::buffer::Buffer;
+use crate::clock::{Deadline, Phase};
+
+/// A connected stream socket.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// Who is at the other end of an accepted connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Ip(SocketAddr),
+    Unix,
+}
+
+/// Why bytes stopped moving. Which side it was is the caller's knowledge; of a limit, the phase says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The peer closed in an orderly way where more was due.
+    Closed,
+    /// The peer reset, or doesn't take what is sent.
+    Reset,
+    /// A limit passed.
+    TimedOut(Phase),
+    /// The peer broke the protocol.
+    Malformed(Refusal),
+    /// A body is longer than is allowed here.
+    TooLarge,
+    /// What the system said else.
+    Other(ErrorKind),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => Self::Reset,
+            ErrorKind::NotConnected => Self::Closed,
+            // What TCP itself gave up on: its keep-alive, or its retransmissions.
+            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::Reset,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl Stream {
+    /// Ready when a receive would say something. Takes no buffer and makes no call.
+    pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    /// Ready when a send would take something, as far as is known without a call.
+    pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Unix(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    /// Waits until a receive would say something, or a limit passes.
+    pub(crate) async fn readable(&self, deadline: &Deadline) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_readable(cx, deadline)).await
+    }
+
+    /// [`Stream::readable`], as a poll.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Fault>> {
+        within(deadline, cx, |cx| self.poll_read_ready(cx))
+    }
+
+    /// Receives into what room `buffer` has; 0 is the end. The caller has made room.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        deadline: &Deadline,
+        buffer: &mut Buffer,
+    ) -> Poll<Result<usize, Fault>> {
+        let room = buffer.room();
+        debug_assert!(room > 0, "a receive without room looks like the end");
+        within(deadline, cx, |cx| {
+            loop {
+                ready!(self.poll_read_ready(cx))?;
+                let received = self.transfer(Interest::READABLE, room, || {
+                    let space = spare_capacity(buffer.tail());
+                    Ok(rustix::net::recv(self, space, RecvFlags::empty())?.1)
+                });
+                match received {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    result => return Poll::Ready(result),
+                }
+            }
+        })
+    }
+
+    /// Sends what it can of `parts`, in this order and in one call; never 0 unless all are empty.
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        deadline: &Deadline,
+        parts: [&[u8]; 3],
+    ) -> Poll<Result<usize, Fault>> {
+        let wanted = parts.iter().map(|part| part.len()).sum();
+        within(deadline, cx, |cx| {
+            loop {
+                ready!(self.poll_write_ready(cx))?;
+                let sent = self.transfer(Interest::WRITABLE, wanted, || {
+                    // One part needs no message header.
+                    Ok(match parts {
+                        [only, [], []] | [[], only, []] => {
+                            rustix::net::send(self, only, SendFlags::NOSIGNAL)?
+                        }
+                        _ => rustix::net::sendmsg(
+                            self,
+                            &parts.map(IoSlice::new),
+                            &mut SendAncillaryBuffer::default(),
+                            SendFlags::NOSIGNAL,
+                        )?,
+                    })
+                });
+                match sent {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    result => return Poll::Ready(result),
+                }
+            }
+        })
+    }
+
+    /// Receives once; 0 is the end.
+    pub(crate) async fn read(&self, deadline: &Deadline, buffer: &mut Buffer) -> Result<usize, Fault> {
+        poll_fn(|cx| self.poll_read(cx, deadline, buffer)).await
+    }
+
+    /// Sends everything.
+    pub(crate) async fn write_all(&self, deadline: &Deadline, mut bytes: &[u8]) -> Result<(), Fault> {
+        while !bytes.is_empty() {
+            let sent = poll_fn(|cx| self.poll_write(cx, deadline, [bytes, &[], &[]])).await?;
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+
+    /// Waits until the peer is gone: it reset, or, with `end_counts`, closed its sending side (RFC 9112 9.6 lets a
+    /// client half-close and still wait for its answer).
+    ///
+    /// Costs no call while the peer is silent. Bytes that wait here, of a body or of a next request, are left alone; once
+    /// there are some, only a reset is noticed.
+    pub(crate) async fn gone(&self, end_counts: bool) {
+        let ready = poll_fn(|cx| self.poll_read_ready(cx)).await;
+        let silent = match ready {
+            Ok(()) => self.peek(),
+            Err(error) => Err(error),
+        };
+        match silent {
+            Ok(0) if end_counts => return,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+        let reset = async {
+            match self {
+                Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
+                Self::Unix(stream) => stream.ready(Interest::ERROR).await,
+            }
+        };
+        // An error of the wait itself is a runtime that ends; the connection ends with it.
+        let _ = reset.await;
+    }
+
+    /// Whether an idle peer closed, reset or spoke out of turn, as far as the last turn of the loop saw: no call.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Says that nothing more will be sent.
+    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        SockRef::from(self).shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Lets closing be a reset: what was sent so far must not look complete.
+    pub(crate) fn reset_on_close(&self) {
+        // A socket that refuses this is already closed.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Performs `call` where `interest` is known to be ready, and remembers if it exhausted the socket.
+    ///
+    /// `wanted` is what a call that didn't exhaust it would have moved: on an edge-triggered queue a shorter one has
+    /// (tokio's `poll_read` rule, which its `try_read` doesn't apply).
+    fn transfer(
+        &self,
+        interest: Interest,
+        wanted: usize,
+        call: impl FnOnce() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut moved = None;
+        let attempt = || match call()? {
+            short if 0 < short && short < wanted => {
+                moved = Some(short);
+                Err(ErrorKind::WouldBlock.into())
+            }
+            all => Ok(all),
+        };
+        let result = self.attempt(interest, attempt);
+        moved.map_or(result, Ok)
+    }
+
+    /// Performs `call` where `interest` is known to be ready; one that would block forgets that it is.
+    pub(crate) fn attempt<T>(
+        &self,
+        interest: Interest,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, call),
+            Self::Unix(stream) => stream.try_io(interest, call),
+        }
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        self.attempt(Interest::READABLE, || {
+            let mut byte = [0_u8; 1];
+            Ok(rustix::net::recv(self, &mut byte, RecvFlags::PEEK)?.1)
+        })
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// Polls unless a limit has passed; while it is pending, the limit wakes the task too.
+pub(crate) fn within<T>(
+    deadline: &Deadline,
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> Poll<Result<T, Fault>> {
+    if let Some(phase) = deadline.expired() {
+        return Poll::Ready(Err(Fault::TimedOut(phase)));
+    }
+    match poll(cx) {
+        Poll::Ready(result) => Poll::Ready(result.map_err(Fault::from)),
+        Poll::Pending => deadline.poll_expired(cx).map(|phase| Err(Fault::TimedOut(phase))),
+    }
+}
+
+/// Awaits `future` unless a limit passes first.
+pub(crate) async fn limited<F: Future>(deadline: &Deadline, future: F) -> Result<F::Output, Phase> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| {
+        if let Some(phase) = deadline.expired() {
+            return Poll::Ready(Err(phase));
+        }
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => deadline.poll_expired(cx).map(Err),
+        }
+    })
+    .await
+}

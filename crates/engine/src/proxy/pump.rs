@@ -1,0 +1,371 @@
+//! One direction of a message, from a socket to a socket, as a state machine that is polled.
+//!
+//! Bytes that were received already come first, then the stream. A body is taken out of its framing and put into the
+//! other side's. A receive happens only when everything received before was sent: so the slower side sets the pace, and
+//! memory is bounded by one buffer. What follows the body's end stays in the source's buffer.
+
+mod pace;
+
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use fairlead_wire::http1::encode::{chunk_size, last_chunk};
+use fairlead_wire::http1::{Body, Decoder, Framing, Limits, Step};
+
+use crate::buffer::{Buffer, SMALL};
+use crate::clock::Deadline;
+use crate::io::{Fault, Stream};
+use crate::proxy::splice::{self, Pipes, Splice};
+
+pub(crate) use pace::Limit;
+use pace::Pace;
+
+/// Framing of a chunk around its data: 16 digits and two line ends.
+const CHUNK_FRAMING: usize = 20;
+
+/// Receives in one poll, after which the other connections of the worker get their turn: 1 MiB.
+const ROUNDS: u32 = 16;
+
+/// What is to be relayed, and within which limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    /// How the source frames the body.
+    pub body: Body,
+    /// How it is framed for the sink; what the head already says.
+    pub framing: Framing,
+    /// For trailers of the source.
+    pub trailers: Limits,
+    /// A longer body is refused ([`Fault::TooLarge`]).
+    pub max_body: Option<u64>,
+    /// While the source is waited for; never under backpressure of the sink.
+    pub read: Option<Limit>,
+    /// While the sink has to take bytes.
+    pub write: Option<Limit>,
+}
+
+/// What a pump works between; one connection's parts, lent for a poll.
+pub(crate) struct Ends<'a> {
+    pub from: &'a Stream,
+    /// What was received of `from` and not used yet.
+    pub input: &'a mut Buffer,
+    pub to: &'a Stream,
+    pub deadline: &'a Deadline,
+    pub pipes: &'a Rc<Pipes>,
+}
+
+/// Where a fault was met. Of a passed limit this says who noticed it; its phase says whose it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    From,
+    To,
+}
+
+/// Why a body wasn't relayed to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PumpError {
+    pub side: Side,
+    pub fault: Fault,
+}
+
+impl PumpError {
+    /// The same fault, seen from the other direction.
+    pub(crate) fn mirrored(self) -> Self {
+        let side = match self.side {
+            Side::From => Side::To,
+            Side::To => Side::From,
+        };
+        Self { side, ..self }
+    }
+}
+
+/// A message on its way. Sends in this order: `out`, the first `piece` bytes of the source's buffer, `tail`.
+pub(crate) struct Pump {
+    decoder: Decoder,
+    framing: Framing,
+    /// The head, then framing and pieces of data that are cheaper to copy than to send apart.
+    out: Buffer,
+    piece: usize,
+    tail: &'static [u8],
+    /// Bytes in the source's buffer that end with `piece` but aren't data.
+    after_piece: usize,
+    /// A step that was decoded ahead of its turn.
+    ahead: Option<Step>,
+    /// The source's body is over.
+    decoded: bool,
+    /// The sink's framing is closed.
+    framed: bool,
+    splice: Splicing,
+    max_body: u64,
+    payload: u64,
+    sent: u64,
+    reading: Pace,
+    writing: Pace,
+}
+
+/// Whether the kernel moves the bytes.
+enum Splicing {
+    /// Not so far.
+    No,
+    Yes(Splice),
+    /// It was tried, or can't be.
+    Never,
+}
+
+impl Pump {
+    /// A message whose encoded head stands in `head`; head and first bytes of the body leave in one send.
+    pub(crate) fn new(job: &Job, head: Buffer) -> Self {
+        let chunked = job.framing == Framing::Chunked;
+        Self {
+            decoder: Decoder::new(job.body, job.trailers),
+            framing: job.framing,
+            out: head,
+            piece: 0,
+            tail: &[],
+            after_piece: 0,
+            ahead: None,
+            decoded: matches!(job.body, Body::None | Body::Length(0)),
+            framed: !chunked,
+            splice: if chunked { Splicing::Never } else { Splicing::No },
+            max_body: job.max_body.unwrap_or(u64::MAX),
+            payload: 0,
+            sent: 0,
+            reading: Pace::new(job.read),
+            writing: Pace::new(job.write),
+        }
+    }
+
+    /// Moves what can be moved. Ready when the last byte was handed to the sink's socket.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), PumpError>> {
+        for _ in 0..ROUNDS {
+            self.gather(ends.input).map_err(|fault| PumpError { side: Side::From, fault })?;
+            if self.unsent() > 0 {
+                ready!(self.poll_flush(cx, ends)).map_err(|fault| PumpError { side: Side::To, fault })?;
+                continue;
+            }
+            if self.decoded {
+                return Poll::Ready(Ok(()));
+            }
+            if self.may_splice(ends) {
+                ready!(self.poll_splice(cx, ends))?;
+                continue;
+            }
+            ready!(self.poll_fill(cx, ends)).map_err(|fault| PumpError { side: Side::From, fault })?;
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Bytes of the body taken from the source, framing not counted.
+    pub(crate) fn payload(&self) -> u64 {
+        self.payload
+    }
+
+    /// Bytes handed to the sink, head and framing included.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Whether the whole body was taken from the source: what is in its buffer now belongs to what follows.
+    pub(crate) fn is_decoded(&self) -> bool {
+        self.decoded && self.piece == 0
+    }
+
+    /// The source may take its time from now on.
+    pub(crate) fn lift_read_limit(&mut self, deadline: &Deadline) {
+        self.reading.lift(deadline);
+    }
+
+    /// Takes its limits off `deadline`: this pump won't be polled again.
+    pub(crate) fn abandon(&mut self, deadline: &Deadline) {
+        self.reading.lift(deadline);
+        self.writing.lift(deadline);
+    }
+
+    fn unsent(&self) -> usize {
+        self.out.len() + self.piece + self.tail.len()
+    }
+
+    /// Decodes what was received, as far as it can be put on its way.
+    fn gather(&mut self, input: &mut Buffer) -> Result<(), Fault> {
+        while !self.decoded && self.piece == 0 && (self.out.is_empty() || self.out.room() > 2 * CHUNK_FRAMING)
+        {
+            let Some(step) = self.step(input.filled(), 0)? else { break };
+            self.decoded = step.done;
+            input.consume(step.data.start);
+            let after = step.consumed - step.data.end;
+            if step.data.is_empty() {
+                input.consume(after);
+            } else {
+                self.put(input, step.data.len(), after)?;
+            }
+        }
+        if self.decoded && self.piece == 0 && !self.framed {
+            self.framed = true;
+            last_chunk(self.decoder.trailers(), self.out.tail());
+        }
+        Ok(())
+    }
+
+    /// The next step at `from` in what was received, or `None` if more has to be received first.
+    fn step(&mut self, received: &[u8], from: usize) -> Result<Option<Step>, Fault> {
+        if let Some(step) = self.ahead.take() {
+            return Ok(Some(step));
+        }
+        let step = self.decoder.decode(&received[from..]).map_err(Fault::Malformed)?;
+        let data = step.data.len() as u64;
+        self.payload += data;
+        if self.payload > self.max_body {
+            return Err(Fault::TooLarge);
+        }
+        Ok((step.done || step.consumed > 0).then_some(step))
+    }
+
+    /// Puts the first `len` bytes of `input` on their way: copied behind the head if they fit, else from where they are.
+    fn put(&mut self, input: &mut Buffer, len: usize, after: usize) -> Result<(), Fault> {
+        let chunked = self.framing == Framing::Chunked;
+        if chunked {
+            chunk_size(len, self.out.tail());
+        }
+        self.out.need_small();
+        // A copy of up to 8 KiB costs less than a message header for two parts.
+        if len + CHUNK_FRAMING <= self.out.room() {
+            self.out.tail().extend_from_slice(&input.filled()[..len]);
+            if chunked {
+                self.out.tail().extend_from_slice(b"\r\n");
+            }
+            input.consume(len + after);
+            return Ok(());
+        }
+        self.piece = len;
+        self.after_piece = after;
+        if !chunked {
+            return Ok(());
+        }
+        self.tail = b"\r\n";
+        // The end of the body leaves with its last bytes, if it is here.
+        if self.decoded {
+            return Ok(());
+        }
+        match self.step(input.filled(), len + after)? {
+            Some(end) if end.done && end.data.is_empty() && self.decoder.trailers().is_none() => {
+                self.tail = b"\r\n0\r\n\r\n";
+                self.after_piece += end.consumed;
+                self.decoded = true;
+                self.framed = true;
+            }
+            ahead => self.ahead = ahead,
+        }
+        Ok(())
+    }
+
+    /// Sends everything gathered.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+        while self.unsent() > 0 {
+            let parts = [self.out.filled(), &ends.input.filled()[..self.piece], self.tail];
+            let Poll::Ready(sent) = ends.to.poll_write(cx, ends.deadline, parts) else {
+                self.writing.wait(ends.deadline);
+                return Poll::Pending;
+            };
+            let sent = sent?;
+            self.writing.moved(sent, ends.deadline);
+            self.sent += sent as u64;
+            self.take_sent(sent, ends.input);
+        }
+        self.out.release();
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_sent(&mut self, sent: usize, input: &mut Buffer) {
+        let out = sent.min(self.out.len());
+        self.out.consume(out);
+        let piece = (sent - out).min(self.piece);
+        if piece > 0 {
+            self.piece -= piece;
+            input.consume(piece);
+            if self.piece == 0 {
+                input.consume(std::mem::take(&mut self.after_piece));
+            }
+        }
+        self.tail = &self.tail[sent - out - piece..];
+    }
+
+    /// Receives more. While there is nothing to receive, no memory is held.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+        let Poll::Ready(readable) = ends.from.poll_readable(cx, ends.deadline) else {
+            ends.input.release();
+            self.reading.wait(ends.deadline);
+            return Poll::Pending;
+        };
+        readable?;
+        match self.decoder.remaining() {
+            Some(left) if left <= SMALL as u64 => ends.input.need_small(),
+            _ => ends.input.need_large(),
+        }
+        ends.input.make_room(usize::MAX);
+        let Poll::Ready(received) = ends.from.poll_read(cx, ends.deadline, ends.input) else {
+            self.reading.wait(ends.deadline);
+            return Poll::Pending;
+        };
+        let received = received?;
+        self.reading.moved(received, ends.deadline);
+        if received == 0 {
+            // RFC 9112 8: a body that was cut short of its length or last chunk is incomplete, never shorter.
+            self.decoder.finish().map_err(|_| Fault::Closed)?;
+            self.decoded = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the kernel can move what comes next: raw bytes, enough of them, nothing of them here already.
+    fn may_splice(&self, ends: &Ends<'_>) -> bool {
+        match self.splice {
+            Splicing::Yes(_) => true,
+            Splicing::Never => false,
+            Splicing::No => {
+                ends.input.is_empty()
+                    && self.decoder.remaining().is_some_and(|left| left >= splice::WORTHWHILE)
+            }
+        }
+    }
+
+    /// Moves one pipe's fill, in or out.
+    fn poll_splice(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), PumpError>> {
+        if matches!(self.splice, Splicing::No) {
+            ends.input.release();
+            self.splice = Pipes::take(ends.pipes).map_or(Splicing::Never, Splicing::Yes);
+        }
+        let Splicing::Yes(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
+        if splice.held() > 0 {
+            let Poll::Ready(sent) = splice.poll_out(cx, ends.deadline, ends.to) else {
+                self.writing.wait(ends.deadline);
+                return Poll::Pending;
+            };
+            let sent = sent.map_err(|fault| PumpError { side: Side::To, fault })?;
+            self.writing.moved(sent, ends.deadline);
+            self.sent += sent as u64;
+        } else {
+            let left = self.decoder.remaining().unwrap_or(0);
+            let Poll::Ready(received) = splice.poll_in(cx, ends.deadline, ends.from, left) else {
+                self.reading.wait(ends.deadline);
+                return Poll::Pending;
+            };
+            match received {
+                Ok(0) => return Poll::Ready(Err(PumpError { side: Side::From, fault: Fault::Closed })),
+                Ok(received) => {
+                    self.reading.moved(received, ends.deadline);
+                    self.decoder.skip(received as u64);
+                    self.payload += received as u64;
+                }
+                // Not between these two kinds of descriptors: then by hand.
+                Err(Fault::Other(ErrorKind::InvalidInput)) => self.splice = Splicing::Never,
+                Err(fault) => return Poll::Ready(Err(PumpError { side: Side::From, fault })),
+            }
+        }
+        if matches!(&self.splice, Splicing::Yes(splice) if splice.held() == 0) && self.decoder.is_done() {
+            self.splice = Splicing::Never;
+            self.decoded = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
