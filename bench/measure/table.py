@@ -1,4 +1,4 @@
-"""What people read: a table in the terminal and in bench/README.md, and the whole in bench/results/DATE.json."""
+"""What people read: a table in the terminal and in bench/README.md; the whole is bench/results/DATE.json."""
 
 import json
 import platform
@@ -105,8 +105,8 @@ def _others(results: dict[str, Any]) -> list[str]:
     swap = results.get("reload")
     if swap:
         lines.append(
-            f"Reload under load: {swap['reloads']} reloads, {swap['failed']} of {swap['requests']} requests failed,"
-            f" p99 {swap['p99_ms']:.2f} ms beside {swap['undisturbed_p99_ms']:.2f} ms undisturbed."
+            f"Reload under load: {swap['reloads']} reloads, {swap['failed']} of {swap['requests']} requests"
+            f" failed, p99 {swap['p99_ms']:.2f} ms beside {swap['undisturbed_p99_ms']:.2f} ms undisturbed."
         )
         lines.append("")
     pick = results.get("pick")
