@@ -1,4 +1,4 @@
-"""Nothing linked in is under a licence that would bind users (no GPL, no AGPL), and there is one of each thing."""
+"""No licence that would bind users is linked in (no GPL, no AGPL), and there is one of each thing."""
 
 import json
 import subprocess
