@@ -96,6 +96,13 @@ impl Deadline {
         }
     }
 
+    /// Moves a limit that `phase` has to `at`, if that is earlier. A phase without a limit gets none.
+    pub(crate) fn bring_forward(&self, phase: Phase, at: Instant) {
+        if self.entry.limits[phase as usize].get() != UNSET {
+            self.set_sooner(phase, at);
+        }
+    }
+
     /// Takes the limit of `phase` away. Its entry stays where it is: the next limit finds it there.
     pub(crate) fn clear(&self, phase: Phase) {
         self.forget(phase);
