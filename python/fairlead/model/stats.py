@@ -1,0 +1,107 @@
+"""What the engine reports about itself: the numbers that the API and the terminal show.
+
+Parsed from the engine's JSON; keys that this version does not know are ignored, since they only ever add.
+Counters grow for the life of the engine process; ``_ms`` is milliseconds, ``_bytes`` bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BindStats(_Report):
+    """One address of a listener: as written, and as it was bound."""
+
+    text: str
+    bound: str
+
+
+class ListenerStats(_Report):
+    """A listener; one that a reload removed stays until its connections are gone."""
+
+    name: str
+    state: Literal["serving", "draining"] = "serving"
+    binds: tuple[BindStats, ...] = ()
+    connections: int = 0
+    accepted: int = 0
+    requests: int = 0
+    refused: dict[str, int] = Field(default_factory=dict)
+
+
+class Latency(_Report):
+    """Milliseconds from sending a request to the head of its answer; ``None`` before the first."""
+
+    p50: float | None = None
+    p99: float | None = None
+
+
+class BackendStats(_Report):
+    """A member of a pool; one that left stays until its requests are done."""
+
+    id: str
+    address: str
+    weight: int = 1
+    state: Literal["up", "degraded", "ejected", "down", "draining", "disabled"] = "up"
+    in_flight: int = 0
+    idle: int = 0
+    requests: int = 0
+    codes: dict[str, int] = Field(default_factory=dict)
+    connect_failures: int = 0
+    resets: int = 0
+    timeouts: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    latency_ms: Latency = Field(default_factory=Latency)
+
+
+class PoolStats(_Report):
+    """A pool; ``generation`` counts the lists of members it was given."""
+
+    name: str
+    generation: int = 0
+    backends: tuple[BackendStats, ...] = ()
+
+
+class RouteStats(_Report):
+    """A route; reported only when asked for, since there may be thousands."""
+
+    id: str
+    listener: str = ""
+    requests: int = 0
+    codes: dict[str, int] = Field(default_factory=dict)
+
+
+class Totals(_Report):
+    """Over the whole engine process."""
+
+    requests: int = 0
+    codes: dict[str, int] = Field(default_factory=dict)
+    connections: int = 0
+    access_log_dropped: int = 0
+    panics: int = 0
+
+
+class EngineStats(_Report):
+    """One report of the engine."""
+
+    plan_version: int | None = None
+    ready: bool = False
+    started_at_ms: int = 0
+    rss_bytes: int = 0
+    cpu_seconds: float = 0.0
+    open_files: int = 0
+    plans_alive: int = 0
+    listeners: tuple[ListenerStats, ...] = ()
+    pools: tuple[PoolStats, ...] = ()
+    routes: tuple[RouteStats, ...] = ()
+    totals: Totals = Field(default_factory=Totals)
+
+    def generations(self) -> dict[str, int]:
+        """The generation of members that each pool has."""
+        return {pool.name: pool.generation for pool in self.pools}
