@@ -1,0 +1,229 @@
+"""Does what `reconcile` says, one action at a time, and writes down what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from fairlead.control import reconcile
+from fairlead.control.errors import EngineFault, EngineLost, Refused, describe_exit
+from fairlead.control.messages import Event, stop_command
+from fairlead.control.reconcile import (
+    Action,
+    ApplyPlan,
+    Fail,
+    Finish,
+    SendMembers,
+    StartEngine,
+    StopEngine,
+    next_action,
+)
+from fairlead.control.store import Absent, Refusal, Running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fairlead.control.host import Host
+    from fairlead.control.messages import Command
+    from fairlead.control.store import Proposal, Store
+
+_EXIT_SECONDS = 5.0
+"""How long after the end of its connection a process may take to be gone."""
+
+_log = structlog.get_logger("fairlead.control")
+
+
+class Actor:
+    """Brings an engine to the desired state and keeps it there; returns when a stop is done."""
+
+    def __init__(self, store: Store, new_host: Callable[[], Host]) -> None:
+        self._store = store
+        self._new_host = new_host
+        self._host: Host | None = None
+
+    async def run(self) -> None:
+        """Act until all is stopped; raises what ends the run."""
+        async with asyncio.TaskGroup() as watchers:
+            while True:
+                state = await self._store.until(lambda state: next_action(state) is not None)
+                match next_action(state):
+                    case None | Finish():
+                        break
+                    case Fail(error):
+                        self._store.update(failure=error)
+                        raise error
+                    case action:
+                        await self._perform(action, watchers)
+
+    async def command(self, command: Command) -> None:
+        """A command of the operator's, at once."""
+        if self._host is None:
+            raise EngineLost
+        await self._host.command(command)
+
+    def kill(self) -> None:
+        """End the engine at once."""
+        if self._host is not None:
+            self._host.kill()
+
+    async def release(self, *, stop_unproven: bool) -> None:
+        """Let go of the engine, which serves on.
+
+        One of ours that never served a configuration is ended on request.
+        """
+        host, state = self._host, self._store.state
+        if host is None:
+            return
+        if stop_unproven and not host.adopted and state.accepted is None:
+            host.kill()
+        await host.release()
+
+    async def _perform(self, action: Action, watchers: asyncio.TaskGroup) -> None:
+        engine = self._store.state.engine
+        try:
+            match action:
+                case StartEngine(delay):
+                    await self._start(delay, watchers)
+                case ApplyPlan(proposal, again):
+                    await (self._apply_again(proposal) if again else self._apply(proposal))
+                case SendMembers():
+                    await self._send_members(action)
+                case StopEngine(deadline):
+                    await self._living().command(stop_command(deadline))
+                    self._store.observe_engine(stopping=True)
+        except EngineLost as error:
+            _log.debug("lost the engine", action=type(action).__name__, reason=str(error))
+            # Its watcher writes down the death; until then there is nothing to decide.
+            await self._store.until(lambda state: not _same_life(state.engine, engine))
+
+    async def _start(self, delay: float, watchers: asyncio.TaskGroup) -> None:
+        if delay:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._store.until(lambda state: state.stop is not None)
+                    return
+        absent = self._store.state.engine
+        host = self._new_host()
+        try:
+            hello = await host.start()
+            stats = await host.stats()
+        except EngineLost as error:
+            await host.release()
+            _log.error("engine did not start", reason=str(error))
+            self._died(absent, lived=0.0, code=None)
+            return
+        self._host = host
+        running = Running(
+            hello=hello,
+            adopted=host.adopted,
+            since=asyncio.get_running_loop().time(),
+            serving=hello.plan_version,
+            generations=stats.generations(),
+            deaths=absent.deaths,
+        )
+        self._store.update(
+            engine=running,
+            stats=stats,
+            bound={**self._store.state.bound, **hello.bound},
+            admin=hello.admin or self._store.state.admin,
+        )
+        how = "adopted the engine that serves here" if host.adopted else "engine started"
+        _log.info(how, pid=hello.pid, workers=hello.workers, plan=hello.plan_version)
+        watchers.create_task(self._watch(host, running), name="engine watcher")
+
+    async def _apply(self, proposal: Proposal) -> None:
+        try:
+            applied = await self._living().apply(proposal.spec)
+        except (Refused, EngineFault) as error:
+            self._store.update(proposal=None, refusal=Refusal(proposal.number, error))
+            return
+        state = self._store.state
+        self._store.observe_engine(serving=applied.version)
+        self._store.update(
+            proposal=None,
+            refusal=None,
+            accepted=reconcile.accepted(state, proposal, applied.bound),
+            accepted_at_ms=time.time_ns() // 1_000_000,
+            bound=applied.bound,
+        )
+        await self._refresh()
+
+    async def _apply_again(self, proposal: Proposal) -> None:
+        """What an engine served before its death.
+
+        That the next one can't (a port was taken) counts as a death.
+        """
+        try:
+            applied = await self._living().apply(proposal.spec)
+        except (Refused, EngineFault) as error:
+            _log.error("the new engine can't serve the last configuration", reason=str(error))
+            self.kill()
+            raise EngineLost from error
+        self._store.observe_engine(serving=applied.version)
+        self._store.update(bound=applied.bound)
+        _log.info("engine serves again", plan=applied.version)
+        await self._refresh()
+
+    async def _send_members(self, action: SendMembers) -> None:
+        members = action.members
+        try:
+            await self._living().members(members, action.generation)
+        except (Refused, EngineFault) as error:
+            # Marked as sent all the same: the same list would be refused again, the next one may not be.
+            _log.error("the engine refused a list of backends", pool=members.pool, reason=str(error))
+        engine = self._store.state.engine
+        if isinstance(engine, Running):
+            self._store.observe_engine(
+                sent={**engine.sent, members.pool: members},
+                generations={**engine.generations, members.pool: action.generation},
+            )
+        await self._refresh()
+
+    async def _refresh(self) -> None:
+        """See what the engine says now instead of within a second: readiness hangs on it."""
+        self._store.update(stats=await self._living().stats())
+
+    async def _watch(self, host: Host, running: Running) -> None:
+        async for update in host.updates():
+            if isinstance(update, Event):
+                _log.info(update.kind.replace("_", " "), **update.details)
+            else:
+                self._store.update(stats=update)
+        code: int | None = None
+        try:
+            async with asyncio.timeout(_EXIT_SECONDS):
+                code = await asyncio.shield(host.closed)
+        except TimeoutError:
+            _log.error("the engine hung up but lives", pid=running.hello.pid)
+        await host.release()
+        if self._host is host:
+            self._host = None
+        self._died(self._store.state.engine, asyncio.get_running_loop().time() - running.since, code)
+
+    def _died(self, engine: Running | Absent, lived: float, code: int | None) -> None:
+        state = self._store.state
+        if isinstance(engine, Running) and state.stop is not None:
+            self._store.update(engine=Absent(code=code))
+            _log.info("engine stopped", exit=describe_exit(code))
+            return
+        absent = reconcile.after_death(engine, lived, code)
+        restarts = state.restarts + (state.accepted is not None)
+        self._store.update(engine=absent, restarts=restarts)
+        if state.accepted is not None:
+            pause = reconcile.backoff(absent.deaths)
+            _log.error(
+                "engine ended unasked, starting another", exit=describe_exit(code), pause_seconds=pause
+            )
+
+    def _living(self) -> Host:
+        if self._host is None:
+            raise EngineLost
+        return self._host
+
+
+def _same_life(one: Running | Absent, other: Running | Absent) -> bool:
+    return isinstance(one, Running) and isinstance(other, Running) and one.since == other.since

@@ -1,0 +1,291 @@
+"""Where the engine runs: one protocol, two places.
+
+A host is one life of an engine. `ProcessHost` starts a process that outlives its parent, or adopts the one
+that already serves on the directory; `LocalHost` runs the engine inside this process, for libraries and
+tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fairlead import _engine
+from fairlead.control.channel import Channel
+from fairlead.control.errors import EngineLost, SettingsDiffer, describe_exit, refusal
+from fairlead.control.messages import Applied, Event, Hello, Settings
+from fairlead.model.stats import EngineStats
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fairlead.control.messages import Command, MemberList, Spec, Update
+
+SOCKET = "engine.sock"
+
+_STATS_SECONDS = 1.0
+_EVENT_SECONDS = 0.2
+_STOPPING_SECONDS = 3700.0
+"""Longest wait for an engine that is already draining: the longest drain, and something."""
+
+
+class Host(Protocol):
+    """One life of an engine, wherever it runs."""
+
+    closed: asyncio.Future[int | None]
+    """Done when the engine has ended, with its exit code if that can be known (negative: a signal)."""
+
+    adopted: bool
+    """Whether `start` found an engine that was already serving."""
+
+    async def start(self) -> Hello:
+        """Start the engine, or adopt the one that lives; returns when it takes calls."""
+
+    async def apply(self, spec: Spec) -> Applied:
+        """Serve this configuration.
+
+        Raises `PlanRefused` or `NeedsRestart` and changes nothing if it can't.
+        """
+
+    async def members(self, members: MemberList, generation: int) -> None:
+        """Give a pool its whole list of backends."""
+
+    async def command(self, command: Command) -> None:
+        """Reopen logs, or stop by a deadline."""
+
+    async def stats(self, *, routes: bool = False) -> EngineStats:
+        """What the engine counts now."""
+
+    def updates(self) -> AsyncIterator[Update]:
+        """Stats each second, and events, until the engine has ended."""
+
+    def kill(self) -> None:
+        """End the engine at once, cutting what is open."""
+
+    async def release(self) -> None:
+        """Let go of the engine. One in its own process serves on; one inside this process ends."""
+
+
+class ProcessHost:
+    """An engine in a process of its own, reached through ``engine.sock`` in its directory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._socket = Path(settings.directory) / SOCKET
+        self._channel: Channel | None = None
+        self._pid: int | None = None
+        self._waiter: asyncio.Task[None] | None = None
+        self.adopted = False
+        self.closed: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> Hello:
+        """Adopt the engine that answers on the socket, else start one."""
+        try:
+            channel = await Channel.connect(self._socket, _engine.__version__)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return await self._spawn()
+        if channel.hello.stopping:
+            # It still closes its listeners: starting another now would compete for the same addresses.
+            await channel.close()
+            async with asyncio.timeout(_STOPPING_SECONDS):
+                await _end_of(channel.hello.pid)
+            return await self._spawn()
+        return await self._adopt(channel)
+
+    async def apply(self, spec: Spec) -> Applied:
+        """See `Host.apply`."""
+        return Applied.parse(await self._calls().call("apply", spec=spec))
+
+    async def members(self, members: MemberList, generation: int) -> None:
+        """See `Host.members`."""
+        await self._calls().call("members", members=members.document(generation))
+
+    async def command(self, command: Command) -> None:
+        """See `Host.command`."""
+        await self._calls().call("command", command=command)
+
+    async def stats(self, *, routes: bool = False) -> EngineStats:
+        """See `Host.stats`."""
+        return EngineStats.model_validate(await self._calls().call("stats", routes=routes))
+
+    def updates(self) -> AsyncIterator[Update]:
+        """See `Host.updates`."""
+        return self._calls().updates()
+
+    def kill(self) -> None:
+        """See `Host.kill`."""
+        if self._pid is not None and not self.closed.done():
+            os.kill(self._pid, signal.SIGKILL)
+
+    async def release(self) -> None:
+        """See `Host.release`."""
+        if self._channel is not None:
+            await self._channel.close()
+        if self._waiter is not None:
+            self._waiter.cancel()
+
+    def _calls(self) -> Channel:
+        if self._channel is None:
+            raise EngineLost
+        return self._channel
+
+    async def _adopt(self, channel: Channel) -> Hello:
+        hello = channel.hello
+        if different := self._settings.differences(hello.settings):
+            await channel.close()
+            raise SettingsDiffer(hello.pid, different)
+        self._channel, self._pid, self.adopted = channel, hello.pid, True
+        self._waiter = asyncio.create_task(self._await_stranger(hello.pid), name="adopted engine")
+        return hello
+
+    async def _spawn(self) -> Hello:
+        ready, ready_fd = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",  # the working directory is the operator's and no place to import from
+                "-m",
+                "fairlead.engine_process",
+                json.dumps(self._settings.document(ready_fd=ready_fd)),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(ready_fd,),
+                start_new_session=True,  # neither Ctrl-C nor our end reaches it
+            )
+        except BaseException:
+            os.close(ready)
+            raise
+        finally:
+            os.close(ready_fd)
+        self._pid = process.pid
+        self._waiter = asyncio.create_task(self._await_child(process), name="engine process")
+        if not await _says_ready(ready):
+            code = await self.closed
+            message = f"the engine process ended with {describe_exit(code)} before it was ready"
+            raise EngineLost(message)
+        self._channel = await Channel.connect(self._socket, _engine.__version__)
+        return self._channel.hello
+
+    async def _await_child(self, process: asyncio.subprocess.Process) -> None:
+        self.closed.set_result(await process.wait())
+
+    async def _await_stranger(self, pid: int) -> None:
+        await _end_of(pid)
+        self.closed.set_result(None)
+
+
+class LocalHost:
+    """An engine inside this process. Its calls block without the GIL, so each takes a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: _engine.Engine | None = None
+        self.adopted = False
+        self.closed: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> Hello:
+        """See `Host.start`."""
+        settings = self._settings.document()
+        self._engine = await asyncio.to_thread(_engine.Engine, json.dumps(settings))
+        return Hello(
+            version=_engine.__version__,
+            pid=os.getpid(),
+            workers=self._settings.workers,
+            plan_version=None,
+            bound={},
+            settings=settings,
+        )
+
+    async def apply(self, spec: Spec) -> Applied:
+        """See `Host.apply`."""
+        answer = await asyncio.to_thread(_translated, self._calls().apply, json.dumps(spec))
+        return Applied.parse(json.loads(answer))
+
+    async def members(self, members: MemberList, generation: int) -> None:
+        """See `Host.members`."""
+        document = json.dumps(members.document(generation))
+        await asyncio.to_thread(_translated, self._calls().members, document)
+
+    async def command(self, command: Command) -> None:
+        """See `Host.command`."""
+        if (stop := command.get("stop")) is not None:
+            await self._stop(stop["deadline_ms"] / 1000)
+        else:
+            await asyncio.to_thread(_translated, self._calls().command, json.dumps(command))
+
+    async def stats(self, *, routes: bool = False) -> EngineStats:
+        """See `Host.stats`."""
+        return EngineStats.model_validate_json(await asyncio.to_thread(self._calls().stats, routes))
+
+    async def updates(self) -> AsyncIterator[Update]:
+        """See `Host.updates`."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while not self.closed.done():
+            if loop.time() >= due:
+                due = loop.time() + _STATS_SECONDS
+                yield await self.stats()
+            event = await asyncio.to_thread(self._calls().next_event, _EVENT_SECONDS)
+            if event is not None:
+                yield Event.parse(json.loads(event))
+
+    def kill(self) -> None:
+        """See `Host.kill`."""
+        if self._engine is not None and not self.closed.done():
+            self._engine.stop(0.0)
+            self.closed.set_result(0)
+
+    async def release(self) -> None:
+        """See `Host.release`."""
+        if self._engine is not None and not self.closed.done():
+            await self._stop(0.0)
+
+    def _calls(self) -> _engine.Engine:
+        if self._engine is None or self.closed.done():
+            raise EngineLost
+        return self._engine
+
+    async def _stop(self, deadline_seconds: float) -> None:
+        await asyncio.to_thread(self._calls().stop, deadline_seconds)
+        if not self.closed.done():
+            self.closed.set_result(0)
+
+
+def _translated(call: Any, *arguments: object) -> Any:  # noqa: ANN401 - as the native call has it
+    """Call into the engine, with its refusals as the errors that the channel raises for the same."""
+    try:
+        return call(*arguments)
+    except _engine.EngineError as error:
+        raise refusal(json.loads(str(error))) from None
+
+
+async def _says_ready(descriptor: int) -> bool:
+    """Wait for the line on the pipe; its end without one means that the process died."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(descriptor, "rb", 0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        return await reader.readline() == b"ready\n"
+    finally:
+        transport.close()
+
+
+async def _end_of(pid: int) -> None:
+    """Wait for the end of a process that isn't our child."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,159 @@
+"""What control and engine say to each other.
+
+The values inside the frames of ``engine.sock``, and of the in-process engine alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from fairlead.model.stats import EngineStats
+
+PROTOCOL = 1
+"""Version of the channel.
+
+Differs from the program's version, which must match too until `upgrade` is built.
+"""
+
+Bound = Mapping[str, Mapping[str, str]]
+"""Listener name → bind as written → address as bound."""
+
+Spec = Mapping[str, Any]
+"""A compiled configuration: JSON as ``compile`` makes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an engine process is started with; it can't change while the process lives."""
+
+    directory: str
+    workers: int
+    admin_binds: tuple[Mapping[str, Any], ...] = ()
+    user: str | None = None
+    log_level: str = "info"
+
+    def document(self, *, ready_fd: int | None = None) -> dict[str, Any]:
+        """The JSON that ``engine_process`` takes."""
+        return {
+            "directory": self.directory,
+            "workers": self.workers,
+            "admin_binds": [dict(bind) for bind in self.admin_binds],
+            "user": self.user,
+            "ready_fd": ready_fd,
+            "log_level": self.log_level,
+        }
+
+    def differences(self, running: Mapping[str, Any]) -> list[str]:
+        """The keys in which a living engine's settings differ from these.
+
+        The log level is not worth a restart.
+        """
+        different = [key for key in ("workers", "user") if running.get(key) != getattr(self, key)]
+        theirs = running.get("admin_binds") or []
+        if len(theirs) != len(self.admin_binds) or not all(
+            _same_bind(ours, other) for ours, other in zip(self.admin_binds, theirs, strict=True)
+        ):
+            different.append("admin_binds")
+        return different
+
+
+def _same_bind(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Whether both ask for the same address.
+
+    A port 0 of ours is any port of theirs, since a restart pins it.
+    """
+    if ours == theirs:
+        return True
+    if "any" in ours and "any" in theirs:
+        return bool(ours["any"]["port"] == 0)
+    if "ip" in ours and "ip" in theirs:
+        host, _, port = str(ours["ip"]["address"]).rpartition(":")
+        other_host = str(theirs["ip"]["address"]).rpartition(":")[0]
+        return port == "0" and host == other_host
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The first thing an engine says."""
+
+    version: str
+    pid: int
+    workers: int
+    plan_version: int | None
+    bound: Bound
+    settings: Mapping[str, Any]
+    admin: tuple[str, ...] = ()
+    stopping: bool = False
+    protocol: int = PROTOCOL
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Read the frame's ``hello``."""
+        return cls(
+            version=document["version"],
+            pid=document["pid"],
+            workers=document["workers"],
+            plan_version=document.get("plan_version"),
+            bound=document.get("bound") or {},
+            settings=document.get("settings") or {},
+            admin=tuple(document.get("admin") or ()),
+            stopping=document.get("stopping", False),
+            protocol=document["protocol"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An accepted configuration: every worker serves it."""
+
+    version: int
+    bound: Bound
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Read the answer to ``apply``."""
+        return cls(document["version"], document.get("bound") or {})
+
+
+@dataclass(frozen=True, slots=True)
+class MemberList:
+    """Who serves a pool, all of it; replaces the list before."""
+
+    pool: str
+    backends: tuple[Mapping[str, Any], ...]
+
+    def document(self, generation: int) -> dict[str, Any]:
+        """The JSON of a ``members`` call."""
+        return {"pool": self.pool, "generation": generation, "backends": [dict(one) for one in self.backends]}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in the engine."""
+
+    kind: str
+    at_ms: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Read a pushed ``event``."""
+        details = {key: value for key, value in document.items() if key not in {"kind", "at_ms"}}
+        return cls(document["kind"], document.get("at_ms", 0), details)
+
+
+Update = EngineStats | Event
+"""What comes up unasked."""
+
+Command = Mapping[Literal["reopen_logs", "stop"], Mapping[str, int]]
+
+
+def stop_command(deadline_seconds: float) -> Command:
+    """Drain until the deadline, then end."""
+    return {"stop": {"deadline_ms": round(deadline_seconds * 1000)}}
+
+
+REOPEN_LOGS: Command = {"reopen_logs": {}}

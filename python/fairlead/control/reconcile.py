@@ -1,0 +1,155 @@
+"""From the state to the next step. Pure: no clock, no I/O, the same answer for the same state.
+
+The order of the rules is the order of importance: an end that is wanted, an engine that is there, the
+configuration it had, the configuration it should have, the members of its pools.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fairlead.control.errors import EngineLost
+from fairlead.control.store import Absent, Proposal, Running, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fairlead.control.messages import Bound, MemberList, Spec
+    from fairlead.errors import FairleadError
+
+BACKOFF_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Pause before the engine is started again, by its deaths in a row: the first restart is immediate."""
+
+STEADY_SECONDS = 60.0
+"""An engine that lived so long was well: its death starts the row anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartEngine:
+    """Start an engine, or adopt the one that lives, after a pause."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPlan:
+    """Make the engine serve this configuration. ``again``: it was accepted by an engine that is gone."""
+
+    proposal: Proposal
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendMembers:
+    """Give the engine a pool's list."""
+
+    members: MemberList
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopEngine:
+    """Let the engine drain and end."""
+
+    deadline_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """This run can't go on."""
+
+    error: FairleadError
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All is done: nothing runs and nothing shall."""
+
+
+Action = StartEngine | ApplyPlan | SendMembers | StopEngine | Fail | Finish
+
+
+def next_action(state: State) -> Action | None:
+    """What to do now; ``None``: all is as it should be until the state changes."""
+    match state.engine:
+        case Absent() as absent:
+            return _without_engine(state, absent)
+        case Running() as engine:
+            return _with_engine(state, engine)
+
+
+def after_death(engine: Running | Absent, lived: float, code: int | None) -> Absent:
+    """The state after an engine ended unasked. ``lived`` is in seconds."""
+    earlier = 0 if lived >= STEADY_SECONDS else engine.deaths
+    return Absent(deaths=earlier + 1, code=code)
+
+
+def pinned(spec: Spec, bound: Bound) -> Spec:
+    """The spec with the ports taken for port 0 as hints, so that the next engine takes them again."""
+    return {
+        **spec,
+        "listeners": [_pinned_listener(one, bound.get(one["name"], {})) for one in spec["listeners"]],
+    }
+
+
+def _without_engine(state: State, absent: Absent) -> Action | None:
+    if state.stop is not None:
+        return Finish()
+    if state.accepted is None and absent.deaths:
+        # Trying again would hide what is wrong from whoever just typed `run`.
+        return Fail(EngineLost("the engine process ended before it served the configuration"))
+    return StartEngine(backoff(absent.deaths))
+
+
+def _with_engine(state: State, engine: Running) -> Action | None:
+    if state.stop is not None:
+        return None if engine.stopping else StopEngine(state.stop)
+    if state.accepted is not None and engine.serving != state.accepted.version:
+        return ApplyPlan(state.accepted, again=True)
+    if state.proposal is not None:
+        return ApplyPlan(state.proposal, again=False)
+    if state.accepted is None:
+        return None
+    pools = {pool["name"] for pool in state.accepted.spec["pools"] if pool["resolved"]}
+    for name, members in state.members.items():
+        if name in pools and engine.sent.get(name) != members:
+            return SendMembers(members, _generation(engine.generations, name))
+    return None
+
+
+def backoff(deaths: int) -> float:
+    """Seconds to wait before an engine is started after so many deaths in a row."""
+    return BACKOFF_SECONDS[min(max(deaths - 1, 0), len(BACKOFF_SECONDS) - 1)]
+
+
+def accepted(state: State, proposal: Proposal, bound: Bound) -> Proposal:
+    """The proposal as it is kept once the engine serves it."""
+    return replace(proposal, spec=pinned(proposal.spec, {**state.bound, **bound}))
+
+
+def _generation(taken: Mapping[str, int], pool: str) -> int:
+    return taken.get(pool, 0) + 1
+
+
+def _pinned_listener(listener: Mapping[str, object], bound: Mapping[str, str]) -> Mapping[str, object]:
+    binds = listener["binds"]
+    if not isinstance(binds, list):
+        return listener
+    return {**listener, "binds": [_pinned_bind(bind, bound.get(bind["text"])) for bind in binds]}
+
+
+def _pinned_bind(bind: Mapping[str, object], address: str | None) -> Mapping[str, object]:
+    if address is None or not _takes_any_port(bind["address"]):
+        return bind
+    return {**bind, "port_hint": int(address.rpartition(":")[2])}
+
+
+def _takes_any_port(address: object) -> bool:
+    match address:
+        case {"any": {"port": 0}}:
+            return True
+        case {"ip": {"address": str(text)}}:
+            return text.endswith(":0")
+        case _:
+            return False
