@@ -1,0 +1,1 @@
+"""What Fairlead says about itself."""
