@@ -25,7 +25,7 @@ mod networks;
 pub use access_log::{AccessLog, Field, Format, Target, TemplateError, Token, template};
 pub use census::Census;
 pub use error::SpecError;
-pub use listener::{HttpOptions, Listener, ListenerTimeouts, SocketOptions};
+pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketOptions};
 pub use networks::{Networks, NotANetwork};
 pub use plan::Plan;
 pub use pool::{Backend, IdleOptions, Membership, Pool};

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairlead_wire::Refusal;
 use fairlead_wire::http1::Limits;
-use fairlead_wire::path::EncodedSlashes;
+use fairlead_wire::path::{EncodedSlashes, normalise};
 
 use crate::error::{Errors, Place};
 use crate::networks::Networks;
 use crate::route::Route;
-use crate::router::Router;
+use crate::router::{Router, Step};
 use crate::spec;
 
 /// One listener, over all its sockets.
@@ -77,7 +78,27 @@ pub struct ListenerTimeouts {
     pub idle: Duration,
 }
 
+/// Why a request takes its route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The path that routes are compared with.
+    pub path: Vec<u8>,
+    /// Index of the route in [`Listener::routes`]; `None`: no route.
+    pub route: Option<usize>,
+    /// What each route said.
+    pub steps: Vec<Step>,
+}
+
 impl Listener {
+    /// What would become of a request for this host and target, path and query as received.
+    pub fn explain(&self, host: &[u8], target: &[u8]) -> Result<Explanation, Refusal> {
+        let raw = target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let mut path = Vec::with_capacity(raw.len());
+        normalise(raw, self.http.encoded_slashes, &mut path)?;
+        let (route, steps) = (self.router.route(host, &path), self.router.trace(host, &path));
+        Ok(Explanation { path, route, steps })
+    }
+
     /// `pools` finds a pool's index in the Plan by its name.
     pub(crate) fn build(
         spec: &spec::Listener,

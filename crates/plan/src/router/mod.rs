@@ -31,6 +31,8 @@ pub struct Router {
     /// By suffix, leading dot included.
     wildcard: HashMap<Box<[u8]>, Tree, FixedState>,
     longest_wildcard: usize,
+    /// The best place of all wildcards: names aren't looked up for nothing.
+    best_wildcard: Place,
     every: Tree,
     /// The route of each place.
     routes: Vec<usize>,
@@ -55,11 +57,15 @@ impl Router {
             exact: HashMap::default(),
             wildcard: HashMap::default(),
             longest_wildcard: 0,
+            best_wildcard: NOWHERE,
             every: Tree::default(),
             routes: alternatives.iter().map(|(rank, ..)| rank.order).collect(),
             rules: Vec::new(),
         };
         for (place, (_, host, path)) in (0..NOWHERE).zip(&alternatives) {
+            if matches!(host, Some(HostRule::Wildcard(_))) {
+                router.best_wildcard = router.best_wildcard.min(place);
+            }
             router.tree(*host).insert(place, *path);
         }
         drop(alternatives);
@@ -102,7 +108,7 @@ impl Router {
         if let Some(tree) = self.exact.get(host) {
             tree.search(path, &mut found);
         }
-        if self.longest_wildcard > 0 {
+        if self.best_wildcard < found {
             self.search_wildcards(host, path, &mut found);
         }
         self.every.search(path, &mut found);

@@ -1,9 +1,10 @@
 //! Why a request takes its route: the same decision, made the long way and explained.
 
+use std::cmp::Reverse;
+
 use super::Router;
 use super::host::canonical;
 use super::rule::{HostRank, PathRank, Rank, Rule};
-use std::cmp::Reverse;
 
 /// What one route said of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,19 @@ pub enum Criterion {
     Path,
     /// The earlier in the file.
     Order,
+}
+
+impl Verdict {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::OtherHost => "other_host",
+            Self::OtherPath => "other_path",
+            Self::Outranked(_) => "outranked",
+        }
+    }
 }
 
 impl Criterion {

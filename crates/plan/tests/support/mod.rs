@@ -7,13 +7,13 @@ use fairlead_plan::{Plan, SpecError};
 use serde_json::{Value, json};
 
 /// A description with one listener `web`, one pool `app` and these routes.
-pub fn spec(routes: Vec<Route>) -> Spec {
+pub(crate) fn spec(routes: Vec<Route>) -> Spec {
     let mut spec: Spec = serde_json::from_value(whole()).expect("the description is whole");
     spec.listeners[0].routes = routes;
     spec
 }
 
-pub fn whole() -> Value {
+pub(crate) fn whole() -> Value {
     json!({
         "version": 1,
         "max_memory_bytes": null,
@@ -24,7 +24,7 @@ pub fn whole() -> Value {
     })
 }
 
-pub fn listener(name: &str, bind: &str, port: u16) -> Value {
+pub(crate) fn listener(name: &str, bind: &str, port: u16) -> Value {
     json!({
         "name": name,
         "binds": [{"text": bind, "address": {"any": {"port": port}}, "port_hint": null}],
@@ -41,7 +41,7 @@ pub fn listener(name: &str, bind: &str, port: u16) -> Value {
     })
 }
 
-pub fn pool(name: &str, addresses: &[&str]) -> Value {
+pub(crate) fn pool(name: &str, addresses: &[&str]) -> Value {
     let backends: Vec<_> = addresses.iter().map(|address| backend(address)).collect();
     json!({
         "name": name,
@@ -54,11 +54,11 @@ pub fn pool(name: &str, addresses: &[&str]) -> Value {
     })
 }
 
-pub fn backend(address: &str) -> Value {
+pub(crate) fn backend(address: &str) -> Value {
     json!({"id": address, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
 }
 
-pub fn route(hosts: &[&str], paths: &[&str]) -> Route {
+pub(crate) fn route(hosts: &[&str], paths: &[&str]) -> Route {
     let mut route: Route = serde_json::from_value(json!({
         "name": null,
         "match": {"hosts": hosts, "paths": []},
@@ -77,21 +77,21 @@ pub fn route(hosts: &[&str], paths: &[&str]) -> Route {
     route
 }
 
-pub fn regex(pattern: &str) -> Route {
+pub(crate) fn regex(pattern: &str) -> Route {
     let mut route = route(&[], &[]);
     route.r#match.paths = vec![PathMatch::Regex(pattern.to_owned())];
     route
 }
 
-pub fn plan(spec: &Spec) -> Plan {
+pub(crate) fn plan(spec: &Spec) -> Plan {
     Plan::build(spec, &Live::new()).expect("a good description")
 }
 
 /// A plan of these routes alone.
-pub fn routed(routes: Vec<Route>) -> Plan {
+pub(crate) fn routed(routes: Vec<Route>) -> Plan {
     plan(&spec(routes))
 }
 
-pub fn errors(spec: &Spec) -> Vec<SpecError> {
+pub(crate) fn errors(spec: &Spec) -> Vec<SpecError> {
     Plan::build(spec, &Live::new()).expect_err("a bad description")
 }

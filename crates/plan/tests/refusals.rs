@@ -1,0 +1,180 @@
+//! What is refused, with which words, at which place; and that a refusal leaves no trace.
+
+mod support;
+
+use fairlead_balance::Live;
+use fairlead_plan::spec::{LogFormat, PathMatch, Spec};
+use fairlead_plan::{Membership, Plan};
+use serde_json::{Value, json};
+
+/// `path: message` of everything that is wrong.
+fn complaints(spec: &Spec) -> Vec<String> {
+    support::errors(spec).iter().map(ToString::to_string).collect()
+}
+
+fn parsed(spec: Value) -> Spec {
+    serde_json::from_value(spec).expect("the description is whole")
+}
+
+#[test]
+fn every_error_is_told_at_once_at_its_place() {
+    let mut spec = support::spec(vec![
+        support::route(&["a.com", "*bad"], &["/ok", "x", "/a*b"]),
+        support::regex("(unclosed"),
+        support::route(&["a.com:80"], &["/fine"]),
+    ]);
+    spec.listeners[0].routes[1].pool = "ap".to_owned();
+    spec.listeners[0].trusted = vec!["10.0.0.0/8".to_owned(), "10.0.0.0/99".to_owned()];
+    spec.listeners[0].max_connections = Some(0);
+    spec.pools[0].backends[1].weight = 65_536;
+    spec.pools[0].backends[1].id = "10.0.0.1:80".to_owned();
+    spec.access_log = Some(fairlead_plan::spec::AccessLog {
+        path: None,
+        format: LogFormat::Template("{clinet}".to_owned()),
+        sample: 1.5,
+    });
+    let told = complaints(&spec);
+    let expected = [
+        "pools.app.backends.1: \"10.0.0.1:80\" is already the id of backend 0 of this pool",
+        "pools.app.backends.1.weight: 65536 is above the highest weight, 65535",
+        "listeners.web.max_connections: must be at least 1: 0 would refuse everything",
+        "listeners.web.trusted.1: \"10.0.0.0/99\" is neither a network (10.0.0.0/8) nor an address",
+        "listeners.web.routes.0.match.host.1: host \"*bad\": \"*\" stands only before a name, as in \
+         \"*.example.com\"; without a host the route takes every host",
+        "listeners.web.routes.0.match.path.1: path \"x\": a path starts with \"/\"",
+        "listeners.web.routes.0.match.path.2: path \"/a*b\": \"*\" stands for a whole segment; for a part of one \
+         write {regex: …}",
+        "listeners.web.routes.1.match.path: regex \"(unclosed\": unclosed group",
+        "listeners.web.routes.1.pool: there is no pool \"ap\"",
+        "listeners.web.routes.2.match.host: host \"a.com:80\": a host is written without its port",
+        "access_log.sample: 1.5 is no share between 0 and 1",
+    ];
+    assert_eq!(told[..expected.len()], expected);
+    let log = &told[expected.len()..];
+    assert!(log.len() == 1 && log[0].starts_with("access_log.format: unknown field \"clinet\""), "{log:?}");
+}
+
+#[test]
+fn names_and_binds_are_taken_once() {
+    let mut spec = support::whole();
+    spec["listeners"] = json!([
+        support::listener("web", ":80", 80),
+        support::listener("api", ":80", 80),
+        support::listener("web", "*:80", 80),
+    ]);
+    spec["pools"] = json!([support::pool("app", &["10.0.0.1:80"]), support::pool("app", &["10.0.0.1:80"])]);
+    assert_eq!(
+        complaints(&parsed(spec)),
+        [
+            "pools.app: another pool has this name",
+            "listeners.api.bind: \":80\" is already bound by listener \"web\"",
+            "listeners.web: another listener has this name",
+            "listeners.web.bind: \"*:80\" is already bound by listener \"api\"",
+        ]
+    );
+}
+
+#[test]
+fn sockets_on_free_ports_are_told_apart_by_their_texts() {
+    let mut spec = support::whole();
+    spec["listeners"] = json!([support::listener("a", ":0", 0), support::listener("b", "*:0", 0)]);
+    assert_eq!(support::plan(&parsed(spec)).listeners.len(), 2);
+}
+
+#[test]
+fn routes_of_a_listener_have_different_names() {
+    let mut spec = support::spec(vec![support::route(&[], &[]), support::route(&[], &[])]);
+    for route in &mut spec.listeners[0].routes {
+        route.name = Some("api".to_owned());
+    }
+    assert_eq!(
+        complaints(&spec),
+        ["listeners.web.routes.1.name: another route of this listener is named \"api\""]
+    );
+}
+
+#[test]
+fn request_id_goes_into_a_field_that_can_be_sent() {
+    let mut spec = support::spec(vec![support::route(&[], &[])]);
+    spec.listeners[0].routes[0].request.id = Some("X Request".to_owned());
+    assert_eq!(
+        complaints(&spec),
+        ["listeners.web.routes.0.request.id: \"X Request\" is no name of a header"]
+    );
+}
+
+#[test]
+fn pool_is_empty_only_while_it_waits_for_its_members() {
+    let mut spec = support::spec(vec![]);
+    spec.pools[0].backends.clear();
+    assert_eq!(complaints(&spec), ["pools.app.backends: a pool needs a backend"]);
+    spec.pools[0].resolved = true;
+    assert!(support::plan(&spec).pools[0].membership.backends.is_empty());
+}
+
+#[test]
+fn backend_has_an_address_that_can_be_dialled() {
+    let mut spec = support::whole();
+    spec["pools"][0]["backends"] = json!([support::backend("10.0.0.1:0"), support::backend("10.0.0.2:80")]);
+    spec["pools"][0]["backends"][1]["address"] = json!({"unix": ""});
+    spec["pools"][0]["backends"][1]["max_in_flight"] = json!(0);
+    assert_eq!(
+        complaints(&parsed(spec)),
+        [
+            "pools.app.backends.0.address: a backend needs a port other than 0",
+            "pools.app.backends.1.max_in_flight: must be at least 1: weight 0 takes no new work",
+            "pools.app.backends.1.address: a Unix socket needs a path",
+        ]
+    );
+}
+
+#[test]
+fn regex_that_would_take_too_much_memory_is_refused_in_one_line() {
+    let complaints = complaints(&support::spec(vec![support::regex(r"\w{1000}{1000}")]));
+    assert_eq!(complaints.len(), 1);
+    assert!(complaints[0].contains("exceeds size limit") && !complaints[0].contains('\n'), "{complaints:?}");
+}
+
+#[test]
+fn pattern_that_no_path_can_have_is_refused_with_the_reason() {
+    let path = |text: &str| complaints(&support::spec(vec![support::route(&[], &[text])])).concat();
+    assert!(path("/a?b").ends_with("a path has no query and no fragment"));
+    assert!(path("/a\\b").contains("backslash"));
+    assert!(path("/%zz").contains("path \"/%zz\": "));
+    assert!(path(&"/a".repeat(65)).ends_with("a pattern has at most 64 segments"));
+}
+
+#[test]
+fn refused_description_leaves_what_lives_alone() {
+    let live = Live::new();
+    let good = support::spec(vec![]);
+    let plan = Plan::build(&good, &live).expect("a good description");
+    let backend = &plan.pools[0].membership.backends[0];
+    let before = backend.live.incarnation();
+    let mut bad = good.clone();
+    bad.pools[0].backends[0].address =
+        fairlead_plan::spec::BackendAddress::Ip("10.9.9.9:80".parse().expect("an address"));
+    bad.pools[0].backends[1].weight = 70_000;
+    assert!(Plan::build(&bad, &live).is_err());
+    let (pool, algorithm) = ("app", plan.pools[0].algorithm);
+    assert!(Membership::build(pool, algorithm, &bad.pools[0].backends, 1, &live).is_err());
+    assert_eq!(backend.live.incarnation(), before);
+    bad.pools[0].backends[1].weight = 1;
+    assert!(Membership::build(pool, algorithm, &bad.pools[0].backends, 1, &live).is_ok());
+    assert_ne!(backend.live.incarnation(), before);
+}
+
+#[test]
+fn description_is_read_only_if_every_key_is_there_and_none_is_unknown() {
+    let refusal = |spec: Value| serde_json::from_value::<Spec>(spec).expect_err("not whole").to_string();
+    let mut unknown = support::whole();
+    unknown["listeners"][0]["tls"] = json!(null);
+    assert!(refusal(unknown).contains("unknown field `tls`"));
+    let mut missing = support::whole();
+    missing.as_object_mut().expect("an object").remove("access_log");
+    assert!(refusal(missing).contains("missing field `access_log`"));
+    let spec = support::spec(vec![support::route(&["a"], &["/x"]), support::regex("x")]);
+    assert!(matches!(spec.listeners[0].routes[1].r#match.paths[..], [PathMatch::Regex(_)]));
+    let text = serde_json::to_string(&spec).expect("it can be written");
+    assert_eq!(serde_json::from_str::<Spec>(&text).expect("it can be read"), spec);
+}
