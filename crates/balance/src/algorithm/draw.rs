@@ -77,3 +77,39 @@ impl Lots {
             .find(|&seat| Some(seat) != except && seats.is_usable(seat, tried))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::algorithm::Seat;
+    use crate::live::BackendLive;
+
+    fn seats(weights: &[u32]) -> Seats {
+        Seats::new(weights.iter().enumerate().map(|(index, &weight)| Seat {
+            live: BackendLive::default().into(),
+            weight,
+            member: index as u32,
+            limit: None,
+        }))
+    }
+
+    proptest! {
+        #[test]
+        fn chances_are_the_weights(weights in prop::collection::vec(1_u32..=65_535, 1..200)) {
+            let lots = Lots::build(&seats(&weights)).lots;
+            let mut chances = vec![0.0; weights.len()];
+            let columns = f64::from(weights.len() as u32);
+            for (column, lot) in lots.iter().enumerate() {
+                let below = f64::from(lot.threshold) / 4_294_967_296.0;
+                chances[column] += below / columns;
+                chances[lot.alias as usize] += (1.0 - below) / columns;
+            }
+            let total: f64 = weights.iter().copied().map(f64::from).sum();
+            for (chance, &weight) in chances.iter().zip(&weights) {
+                prop_assert!((chance - f64::from(weight) / total).abs() < 1e-8);
+            }
+        }
+    }
+}

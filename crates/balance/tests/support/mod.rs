@@ -1,0 +1,96 @@
+//! Pools to pick from, and randomness with a known seed.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::time::Instant;
+
+use fairlead_balance::{Algorithm, Cursor, Live, Member, NoBackend, Picker, Pool, Random, Tried};
+
+pub(crate) const ALL: [Algorithm; 4] =
+    [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::Random, Algorithm::First];
+
+/// Sebastiano Vigna's splitmix64.
+pub(crate) struct SplitMix(pub(crate) u64);
+
+impl Random for SplitMix {
+    fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an Instant can't be made from nothing; its value plays no part"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+pub(crate) fn picker(algorithm: Algorithm, weights: &[u32]) -> Picker {
+    picker_with_limits(algorithm, &weights.iter().map(|&weight| (weight, None)).collect::<Vec<_>>())
+}
+
+pub(crate) fn picker_with_limits(algorithm: Algorithm, members: &[(u32, Option<u32>)]) -> Picker {
+    let live = Live::new();
+    let member = |(index, &(weight, max_in_flight)): (usize, &(u32, Option<u32>))| {
+        let id = index.to_string();
+        let live = live.backend("pool", &id, "192.0.2.1:80");
+        Member { id, weight, max_in_flight, live }
+    };
+    Pool::build(algorithm, members.iter().enumerate().map(member).collect())
+}
+
+/// A picker with one worker's cursor and randomness of its own.
+pub(crate) struct Worker<'a> {
+    pub(crate) picker: &'a Picker,
+    pub(crate) cursor: Cursor,
+    rng: SplitMix,
+    now: Instant,
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(picker: &'a Picker) -> Self {
+        Self::of(picker, 0, 1)
+    }
+
+    pub(crate) fn of(picker: &'a Picker, worker: usize, workers: usize) -> Self {
+        Self {
+            picker,
+            cursor: Cursor::new(picker, worker, workers),
+            rng: SplitMix(worker as u64),
+            now: now(),
+        }
+    }
+
+    pub(crate) fn pick(&mut self, tried: &Tried) -> Result<usize, NoBackend> {
+        self.picker.pick(&mut self.cursor, tried, &mut self.rng, self.now)
+    }
+
+    /// A request that is over before the next one comes.
+    pub(crate) fn serve(&mut self) -> usize {
+        let member = self.pick(&Tried::new()).expect("the pool has a usable member");
+        self.picker.members()[member].live.end();
+        member
+    }
+
+    /// How many of `requests` each member gets.
+    pub(crate) fn shares(&mut self, requests: u64) -> Vec<u64> {
+        let mut shares = vec![0; self.picker.members().len()];
+        for _ in 0..requests {
+            shares[self.serve()] += 1;
+        }
+        shares
+    }
+}
+
+pub(crate) fn tried(members: &[usize]) -> Tried {
+    let mut tried = Tried::new();
+    for &member in members {
+        assert!(tried.insert(member));
+    }
+    tried
+}
