@@ -1,0 +1,155 @@
+//! What a pick costs: CPU time of the picking thread, while another core changes the counters it reads.
+//!
+//! A line of JSON for each algorithm, number of members and kind of weights: `ns` is the median over batches of
+//! 1,000 picks. Beside it one thread begins and ends 200,000 requests a second, spread over all members, so
+//! that counters are found in the other core's cache as often as they would be in traffic.
+
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fairlead_balance::{Algorithm, Cursor, Live, Member, Picker, Pool, Random, Tried};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+
+const BATCH: u32 = 1_000;
+const BATCHES: usize = 300;
+const WRITES_A_SECOND: u32 = 200_000;
+
+fn main() {
+    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::Random, Algorithm::First]
+    {
+        for members in [10, 100, 1_000, 10_000] {
+            for (weights, weight) in [("equal", equal as fn(u64) -> u32), ("mixed", mixed)] {
+                let ns = measure(&picker(algorithm, members, weight));
+                let algorithm = name(algorithm);
+                println!(
+                    r#"{{"algorithm":"{algorithm}","members":{members},"weights":"{weights}","ns":{ns:.1}}}"#
+                );
+            }
+        }
+    }
+}
+
+fn name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::RoundRobin => "round_robin",
+        Algorithm::LeastConnections => "least_connections",
+        Algorithm::Random => "random",
+        Algorithm::First => "first",
+    }
+}
+
+fn equal(_: u64) -> u32 {
+    1
+}
+
+/// 1 to 100, the same in every run.
+fn mixed(member: u64) -> u32 {
+    1 + (SplitMix(member).next_u64() % 100) as u32
+}
+
+fn picker(algorithm: Algorithm, members: u64, weight: fn(u64) -> u32) -> Picker {
+    let live = Live::new();
+    let member = |index: u64| Member {
+        id: index.to_string(),
+        weight: weight(index),
+        max_in_flight: None,
+        live: live.backend("bench", &index.to_string(), "192.0.2.1:80"),
+    };
+    Pool::build(algorithm, (0..members).map(member).collect())
+}
+
+/// Nanoseconds of CPU a pick, the median of the batches.
+fn measure(picker: &Picker) -> f64 {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(1);
+            write(picker, &stop);
+        });
+        pin(0);
+        let mut costs = pick(picker);
+        stop.store(true, Relaxed);
+        costs.sort_unstable();
+        costs[costs.len() / 2].as_secs_f64() * 1e9 / f64::from(BATCH)
+    })
+}
+
+fn pick(picker: &Picker) -> Vec<Duration> {
+    let mut cursor = Cursor::new(picker, 0, 2);
+    let mut rng = SplitMix(1);
+    let now = now();
+    let mut served = Vec::with_capacity(BATCH as usize);
+    let batch = |_| {
+        let begun = cpu_time();
+        for _ in 0..BATCH {
+            served.extend(picker.pick(&mut cursor, &Tried::new(), &mut rng, now));
+        }
+        let spent = cpu_time().saturating_sub(begun);
+        for member in served.drain(..) {
+            picker.members()[member].live.end();
+        }
+        spent
+    };
+    (0..BATCHES).map(batch).collect()
+}
+
+/// Begins a request with one member and ends an earlier one of another, evenly paced.
+fn write(picker: &Picker, stop: &AtomicBool) {
+    let members = picker.members();
+    let mut rng = SplitMix(2);
+    let mut open = std::collections::VecDeque::new();
+    let pace = Duration::from_secs(1) / WRITES_A_SECOND;
+    let mut due = now();
+    while !stop.load(Relaxed) {
+        if now() < due {
+            std::hint::spin_loop();
+            continue;
+        }
+        due += pace;
+        let member = &members[(rng.next_u64() % members.len() as u64) as usize];
+        member.live.begin();
+        open.push_back(member);
+        if open.len() > 64
+            && let Some(earlier) = open.pop_front()
+        {
+            earlier.live.end();
+        }
+    }
+    for member in open {
+        member.live.end();
+    }
+}
+
+/// Each thread on a core of its own, where there are two; else the figure still stands, with nobody beside it.
+fn pin(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    let _ = sched_setaffinity(None, &cores);
+}
+
+fn cpu_time() -> Duration {
+    let spent = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec.unsigned_abs(), spent.tv_nsec.unsigned_abs() as u32)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Sebastiano Vigna's splitmix64.
+struct SplitMix(u64);
+
+impl Random for SplitMix {
+    fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
