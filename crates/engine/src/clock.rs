@@ -4,6 +4,8 @@
 //! descriptor touched. One [`Wheel`] a worker visits them every 100 ms.
 
 mod deadline;
+#[cfg(test)]
+mod tests;
 mod wheel;
 
 use std::time::{Instant, SystemTime};

@@ -3,6 +3,9 @@
 //! Every read and write takes the connection's [`Deadline`] and fails with [`Fault::TimedOut`] once a limit passed. That
 //! a receive which came back short has emptied the socket is remembered, so that no further call is made to learn it.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
@@ -14,7 +17,7 @@ use fairlead_wire::Refusal;
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
-use tokio::io::Interest;
+use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
@@ -169,24 +172,17 @@ impl Stream {
     /// Costs no call while the peer is silent. Bytes that wait here, of a body or of a next request, are left alone; once
     /// there are some, only a reset is noticed.
     pub(crate) async fn gone(&self, end_counts: bool) {
-        let ready = poll_fn(|cx| self.poll_read_ready(cx)).await;
-        let silent = match ready {
-            Ok(()) => self.peek(),
-            Err(error) => Err(error),
-        };
-        match silent {
-            Ok(0) if end_counts => return,
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
-            _ => {}
-        }
-        let reset = async {
-            match self {
-                Self::Tcp(stream) => stream.ready(Interest::ERROR).await,
-                Self::Unix(stream) => stream.ready(Interest::ERROR).await,
+        loop {
+            let heard = poll_fn(|cx| self.poll_read_ready(cx)).await.and_then(|()| self.peek());
+            match heard {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return,
+                Ok(0) if end_counts || self.is_hung_up().await => return,
+                Ok(_) => break,
             }
-        };
+        }
         // An error of the wait itself is a runtime that ends; the connection ends with it.
-        let _ = reset.await;
+        let _ = self.ready(Interest::ERROR).await;
     }
 
     /// Whether an idle peer closed, reset or spoke out of turn, as far as the last turn of the loop saw: no call.
@@ -236,6 +232,19 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_io(interest, call),
             Self::Unix(stream) => stream.try_io(interest, call),
+        }
+    }
+
+    /// Whether a Unix peer that ended closed its socket altogether: what a reset is for TCP.
+    async fn is_hung_up(&self) -> bool {
+        let unix = matches!(self, Self::Unix(_));
+        unix && self.ready(Interest::WRITABLE).await.is_ok_and(|ready| ready.is_write_closed())
+    }
+
+    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        match self {
+            Self::Tcp(stream) => stream.ready(interest).await,
+            Self::Unix(stream) => stream.ready(interest).await,
         }
     }
 

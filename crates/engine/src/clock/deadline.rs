@@ -62,7 +62,7 @@ pub(super) struct Entry {
     expired: Cell<Option<Phase>>,
     waker: RefCell<Option<Waker>>,
     /// The tick at which the wheel visits this entry, [`UNSET`] while it stands in no slot.
-    pub(super) visit: Cell<Tick>,
+    pub(super) visit_at: Cell<Tick>,
     /// Its place in that slot.
     pub(super) place: Cell<u32>,
 }
@@ -73,7 +73,7 @@ impl Deadline {
             limits: [const { Cell::new(UNSET) }; Phase::ALL.len()],
             expired: Cell::new(None),
             waker: RefCell::new(None),
-            visit: Cell::new(UNSET),
+            visit_at: Cell::new(UNSET),
             place: Cell::new(0),
         };
         Self { wheel, entry: Rc::new(entry) }
@@ -84,9 +84,15 @@ impl Deadline {
         self.forget(phase);
         let tick = self.wheel.tick_after(at);
         self.entry.limits[phase as usize].set(tick);
-        if tick < self.entry.visit.get() {
+        if tick < self.entry.visit_at.get() {
             self.wheel.schedule(&self.entry, tick);
         }
+    }
+
+    /// [`Deadline::set`] for as long as the returned value lives: for waits that may be dropped half-way.
+    pub(crate) fn during(&self, phase: Phase, at: Instant) -> During<'_> {
+        self.set(phase, at);
+        During { deadline: self, phase }
     }
 
     /// Limits `phase` to `at`, unless it is limited to an earlier time.
@@ -149,6 +155,18 @@ impl Deadline {
     }
 }
 
+/// A limit that ends with its scope.
+pub(crate) struct During<'a> {
+    deadline: &'a Deadline,
+    phase: Phase,
+}
+
+impl Drop for During<'_> {
+    fn drop(&mut self) {
+        self.deadline.clear(self.phase);
+    }
+}
+
 impl Drop for Deadline {
     fn drop(&mut self) {
         self.wheel.unschedule(&self.entry);
@@ -157,7 +175,7 @@ impl Drop for Deadline {
 
 impl Entry {
     /// Marks what has passed at `tick` and wakes the task; returns when to come back, [`UNSET`] for never.
-    pub(super) fn visit(&self, tick: Tick) -> Tick {
+    pub(super) fn expire(&self, tick: Tick) -> Tick {
         let mut next = UNSET;
         let mut passed: Option<(Tick, Phase)> = None;
         for phase in Phase::ALL {

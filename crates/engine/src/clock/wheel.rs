@@ -15,6 +15,8 @@ use super::deadline::{Deadline, Entry};
 /// Limits are kept in units of this: they fire up to one unit late, never early.
 pub(crate) const GRANULARITY: Duration = Duration::from_millis(100);
 
+const UNIT_NANOS: u32 = 100_000_000;
+
 /// Units since the wheel began; 13 years fit.
 pub(super) type Tick = u32;
 
@@ -54,8 +56,8 @@ impl Wheel {
 
     /// Visits every slot whose time came up to `now`.
     pub(crate) fn advance(&self, now: Instant) {
-        let units = now.saturating_duration_since(self.started).as_millis() / GRANULARITY.as_millis();
-        let until = Tick::try_from(units).unwrap_or(UNSET - 1);
+        let until = now.saturating_duration_since(self.started);
+        let until = to_tick(until.as_secs(), until.subsec_nanos() / UNIT_NANOS);
         // After a long pause every slot is looked at once; an entry of a later turn stays where it is.
         let pending = until.saturating_sub(self.now.get()).min(SLOTS as Tick);
         self.now.set(self.now.get().max(until));
@@ -82,11 +84,17 @@ impl Wheel {
         }
     }
 
+    /// Connections that wait for something.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.get()
+    }
+
     /// The first tick at which `at` has passed.
     pub(super) fn tick_after(&self, at: Instant) -> Tick {
-        let units = at.saturating_duration_since(self.started).as_nanos().div_ceil(GRANULARITY.as_nanos());
+        let after = at.saturating_duration_since(self.started);
+        let tick = to_tick(after.as_secs(), after.subsec_nanos().div_ceil(UNIT_NANOS));
         // A tick that was already visited doesn't come again.
-        Tick::try_from(units).unwrap_or(UNSET - 1).min(UNSET - 1).max(self.now.get() + 1)
+        tick.max(self.now.get() + 1)
     }
 
     /// Puts `entry` where it is visited at `tick`, and nowhere else.
@@ -94,7 +102,7 @@ impl Wheel {
         self.unschedule(entry);
         let mut slots = self.slots.borrow_mut();
         let slot = &mut slots[slot_of(tick)];
-        entry.visit.set(tick);
+        entry.visit_at.set(tick);
         entry.place.set(slot.len() as u32);
         slot.push(Rc::clone(entry));
         drop(slots);
@@ -106,17 +114,17 @@ impl Wheel {
 
     /// Takes `entry` off the wheel.
     pub(super) fn unschedule(&self, entry: &Rc<Entry>) {
-        if entry.visit.get() == UNSET {
+        if entry.visit_at.get() == UNSET {
             return;
         }
         let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[slot_of(entry.visit.get())];
+        let slot = &mut slots[slot_of(entry.visit_at.get())];
         let place = entry.place.get() as usize;
         let removed = slot.swap_remove(place);
         if let Some(moved) = slot.get(place) {
             moved.place.set(place as u32);
         }
-        entry.visit.set(UNSET);
+        entry.visit_at.set(UNSET);
         drop(slots);
         drop(removed);
         self.entries.set(self.entries.get() - 1);
@@ -128,7 +136,7 @@ impl Wheel {
             let due = {
                 let slots = self.slots.borrow();
                 let Some(entry) = slots[slot].get(place) else { return };
-                if entry.visit.get() > until {
+                if entry.visit_at.get() > until {
                     place += 1;
                     continue;
                 }
@@ -136,12 +144,18 @@ impl Wheel {
             };
             // The slot's last entry takes this place, so the place is looked at again.
             self.unschedule(&due);
-            let next = due.visit(until);
+            let next = due.expire(until);
             if next != UNSET {
                 self.schedule(&due, next);
             }
         }
     }
+}
+
+/// What is further away than 13 years is never.
+fn to_tick(seconds: u64, units: u32) -> Tick {
+    let tick = seconds.saturating_mul(10).saturating_add(u64::from(units));
+    tick.min(u64::from(UNSET - 1)) as Tick
 }
 
 fn slot_of(tick: Tick) -> usize {

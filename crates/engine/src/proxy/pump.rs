@@ -292,18 +292,8 @@ impl Pump {
 
     /// Receives more. While there is nothing to receive, no memory is held.
     fn poll_fill(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
-        let Poll::Ready(readable) = ends.from.poll_readable(cx, ends.deadline) else {
+        let Poll::Ready(received) = self.poll_receive(cx, ends) else {
             ends.input.release();
-            self.reading.wait(ends.deadline);
-            return Poll::Pending;
-        };
-        readable?;
-        match self.decoder.remaining() {
-            Some(left) if left <= SMALL as u64 => ends.input.need_small(),
-            _ => ends.input.need_large(),
-        }
-        ends.input.make_room(usize::MAX);
-        let Poll::Ready(received) = ends.from.poll_read(cx, ends.deadline, ends.input) else {
             self.reading.wait(ends.deadline);
             return Poll::Pending;
         };
@@ -315,6 +305,17 @@ impl Pump {
             self.decoded = true;
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<usize, Fault>> {
+        ready!(ends.from.poll_readable(cx, ends.deadline))?;
+        match self.decoder.remaining() {
+            Some(left) if left <= SMALL as u64 => ends.input.need_small(),
+            _ => ends.input.need_large(),
+        }
+        // What is left of a chunk's framing may stand at the buffer's end.
+        ends.input.make_room(usize::MAX);
+        ends.from.poll_read(cx, ends.deadline, ends.input)
     }
 
     /// Whether the kernel can move what comes next: raw bytes, enough of them, nothing of them here already.

@@ -42,7 +42,7 @@ pub(crate) async fn run(
 ) -> Summary {
     let mut up = Direction::new(client.input.sibling());
     let mut down = Direction::new(first);
-    deadline.set(Phase::Tunnel, clock::now() + idle);
+    let _limit = deadline.during(Phase::Tunnel, clock::now() + idle);
     let result = poll_fn(|cx| {
         let before = up.moved + down.moved;
         let up_done = up.poll(cx, client.stream, client.input, backend.stream, deadline);
@@ -58,7 +58,6 @@ pub(crate) async fn run(
         }
     })
     .await;
-    deadline.clear(Phase::Tunnel);
     Summary { up: up.moved, down: down.moved, result }
 }
 

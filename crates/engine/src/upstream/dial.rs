@@ -50,9 +50,9 @@ pub(super) async fn dial(
     connect: Duration,
     deadline: &Deadline,
 ) -> Result<Stream, DialError> {
-    deadline.set(Phase::Connect, clock::now() + connect);
+    let limit = deadline.during(Phase::Connect, clock::now() + connect);
     let outcome = limited(deadline, open(&backend.address)).await;
-    deadline.clear(Phase::Connect);
+    drop(limit);
     let failure = match outcome {
         Ok(Ok(stream)) => return Ok(stream),
         Ok(Err(error)) => classify(&error, &backend.address),
