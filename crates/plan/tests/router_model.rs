@@ -81,10 +81,7 @@ fn asked_host() -> impl Strategy<Value = String> {
 }
 
 fn segments(of: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(of), 0..4).prop_map(|parts| {
-        let joined: String = parts.iter().map(|part| format!("/{part}")).collect();
-        if joined.is_empty() { "/".to_owned() } else { joined }
-    })
+    prop::collection::vec(prop::sample::select(of), 0..4).prop_map(|parts| format!("/{}", parts.join("/")))
 }
 
 fn path_rule() -> impl Strategy<Value = PathMatch> {

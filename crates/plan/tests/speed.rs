@@ -54,7 +54,7 @@ fn cost(router: &Router, requests: &[(String, String)]) -> f64 {
         took
     };
     let best = (0..ROUNDS).map(|_| round()).min().unwrap_or_default();
-    best.as_secs_f64() * 1e9 / requests.len() as f64
+    best.as_secs_f64() * 1e9 / f64::from(requests.len() as u32)
 }
 
 #[test]

@@ -1,0 +1,77 @@
+"""What `compile` writes is what the native module reads, and what that finds can be shown in the file."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fairlead import _engine
+from fairlead.compile import spec
+from fairlead.model import Configuration
+
+WHOLE: dict[str, Any] = {
+    "access_log": {"path": "stdout", "format": "{client} {method} {path} {status}", "sample": "50%"},
+    "listeners": {
+        "web": {
+            "bind": ["127.0.0.1:0", "unix:/run/web.sock"],
+            "trusted": ["10.0.0.0/8", "::1"],
+            "max_connections": 1000,
+            "routes": [
+                {"name": "api", "match": {"host": "*.example.com", "path": "/api/*"}, "pool": "app"},
+                {"match": {"path": {"regex": "^/v[0-9]+/"}}, "priority": 1, "pool": "app"},
+                {"pool": "named"},
+            ],
+        },
+        "plain": {"bind": ":8080", "pool": "app"},
+    },
+    "pools": {
+        "app": {
+            "algorithm": "least_connections",
+            "backends": ["10.0.0.1:80", {"address": "unix:/run/app.sock", "name": "near", "weight": 3}],
+        },
+        "named": {"backends": ["app.internal:80"]},
+    },
+}
+
+
+def description(configuration: dict[str, Any]) -> str:
+    return json.dumps(spec(Configuration.model_validate(configuration), version=1))
+
+
+def test_description_of_everything_that_can_be_written_is_taken() -> None:
+    assert _engine.check(description(WHOLE)) == []
+
+
+def test_what_only_the_engine_finds_has_the_place_in_the_file() -> None:
+    configuration = WHOLE | {
+        "listeners": {
+            "web": {"bind": ":80", "routes": [{"match": {"path": {"regex": "(a"}}, "pool": "app"}]}
+        },
+    }
+    errors = _engine.check(description(configuration))
+    path = ["listeners", "web", "routes", "0", "match", "path"]
+    assert errors == [{"path": path, "message": 'regex "(a": unclosed group'}]
+
+
+def test_text_that_is_no_description_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="missing field"):
+        _engine.check("{}")
+
+
+def test_route_is_explained_step_by_step() -> None:
+    explained = json.loads(_engine.route(description(WHOLE), "web", "A.Example.com:80", "/api/./x?y=1"))
+    assert explained["path"] == "/api/x"
+    assert explained["route"] == 0
+    verdicts = [(step["route"], step["verdict"], step["by"]) for step in explained["steps"]]
+    assert verdicts == [(0, "won", None), (2, "outranked", "host"), (1, "other_path", None)]
+    assert [step["pool"] for step in explained["steps"]] == ["app", "named", "app"]
+
+
+def test_path_that_is_refused_is_explained_by_its_refusal() -> None:
+    explained = json.loads(_engine.route(description(WHOLE), "web", "a.example.com", "/%00"))
+    assert explained["refused"]["status"] == 400
+
+
+def test_unknown_listener_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="no listener"):
+        _engine.route(description(WHOLE), "wbe", "", "/")
