@@ -5,6 +5,8 @@
 //! memory is bounded by one buffer. What follows the body's end stays in the source's buffer.
 
 mod pace;
+#[cfg(test)]
+mod tests;
 
 use std::io::ErrorKind;
 use std::rc::Rc;
@@ -138,6 +140,10 @@ impl Pump {
     /// Moves what can be moved. Ready when the last byte was handed to the sink's socket.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), PumpError>> {
         for _ in 0..ROUNDS {
+            if matches!(self.splice, Splicing::Yes(_)) {
+                ready!(self.poll_splice(cx, ends))?;
+                continue;
+            }
             self.gather(ends.input).map_err(|fault| PumpError { side: Side::From, fault })?;
             if self.unsent() > 0 {
                 ready!(self.poll_flush(cx, ends)).map_err(|fault| PumpError { side: Side::To, fault })?;
@@ -147,7 +153,8 @@ impl Pump {
                 return Poll::Ready(Ok(()));
             }
             if self.may_splice(ends) {
-                ready!(self.poll_splice(cx, ends))?;
+                ends.input.release();
+                self.splice = Pipes::take(ends.pipes).map_or(Splicing::Never, Splicing::Yes);
                 continue;
             }
             ready!(self.poll_fill(cx, ends)).map_err(|fault| PumpError { side: Side::From, fault })?;
@@ -320,22 +327,13 @@ impl Pump {
 
     /// Whether the kernel can move what comes next: raw bytes, enough of them, nothing of them here already.
     fn may_splice(&self, ends: &Ends<'_>) -> bool {
-        match self.splice {
-            Splicing::Yes(_) => true,
-            Splicing::Never => false,
-            Splicing::No => {
-                ends.input.is_empty()
-                    && self.decoder.remaining().is_some_and(|left| left >= splice::WORTHWHILE)
-            }
-        }
+        matches!(self.splice, Splicing::No)
+            && ends.input.is_empty()
+            && self.decoder.remaining().is_some_and(|left| left >= splice::WORTHWHILE)
     }
 
     /// Moves one pipe's fill, in or out.
     fn poll_splice(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), PumpError>> {
-        if matches!(self.splice, Splicing::No) {
-            ends.input.release();
-            self.splice = Pipes::take(ends.pipes).map_or(Splicing::Never, Splicing::Yes);
-        }
         let Splicing::Yes(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
         if splice.held() > 0 {
             let Poll::Ready(sent) = splice.poll_out(cx, ends.deadline, ends.to) else {

@@ -1,5 +1,8 @@
 //! An upgraded session: bytes both ways, without meaning to us, until both sides ended or one broke.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;

@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use crate::clock::{self, Deadline, Phase};
 
 /// Slower than this for long isn't a slow network, but somebody who holds a connection on purpose (bytes a second).
-const LOWEST_RATE: u64 = 240;
+const LOWEST_RATE: i64 = 240;
 
-/// What anybody may wait before the rate counts.
-const GRACE: Duration = Duration::from_secs(5);
+/// What anybody may wait before the rate counts, in nanoseconds as everything here.
+const GRACE: i64 = 5_000_000_000;
+
+/// What a fast start is worth at the most, so that it doesn't pay for an endless drip.
+const MOST: i64 = 2 * GRACE;
 
 /// A time limit on waiting for one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +25,12 @@ pub(crate) struct Limit {
 
 /// One side's use of its [`Limit`]. Reads the clock only when it has to wait.
 ///
-/// The rate is a purse of time: waiting spends it, bytes fill it at 240 to the second. It holds no more than one gap,
-/// so that a fast start doesn't pay for an endless drip.
+/// The rate is a purse of time: waiting spends it, bytes fill it at 240 to the second, and who comes to wait with less
+/// than nothing in it is cut off. One silence is the gap's business: it spends no more than the grace, so whoever goes
+/// on after it is judged by how he goes on.
 pub(super) struct Pace {
     limit: Option<Limit>,
-    purse: Duration,
+    purse: i64,
     waiting_since: Option<Instant>,
 }
 
@@ -44,12 +48,11 @@ impl Pace {
 
     /// It did: `bytes` moved.
     pub(super) fn moved(&mut self, bytes: usize, deadline: &Deadline) {
-        let Some(limit) = self.limit else { return };
-        if let Some(since) = self.waiting_since.take() {
-            deadline.clear(limit.phase);
-            self.purse = self.purse.saturating_sub(clock::now().saturating_duration_since(since));
+        if self.waiting_since.is_some() {
+            self.moved_at(clock::now(), bytes, deadline);
+        } else {
+            self.fill(bytes);
         }
-        self.fill(limit, bytes);
     }
 
     /// No limit from now on.
@@ -64,16 +67,100 @@ impl Pace {
     fn wait_from(&mut self, now: Instant, deadline: &Deadline) {
         let Some(limit) = self.limit else { return };
         self.waiting_since = Some(now);
-        deadline.set(limit.phase, now + self.patience(limit));
+        let overdrawn = limit.lowest_rate && self.purse < 0;
+        deadline.set(limit.phase, if overdrawn { now } else { now + limit.gap });
     }
 
-    /// How long this side may be waited for, from now.
-    fn patience(&self, limit: Limit) -> Duration {
-        if limit.lowest_rate { limit.gap.min(self.purse) } else { limit.gap }
+    fn moved_at(&mut self, now: Instant, bytes: usize, deadline: &Deadline) {
+        let Some(limit) = self.limit else { return };
+        if let Some(since) = self.waiting_since.take() {
+            deadline.clear(limit.phase);
+            let waited = now.saturating_duration_since(since).as_nanos();
+            self.purse -= i64::try_from(waited).unwrap_or(GRACE).min(GRACE);
+        }
+        self.fill(bytes);
     }
 
-    fn fill(&mut self, limit: Limit, bytes: usize) {
-        let earned = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000 / LOWEST_RATE));
-        self.purse = (self.purse + earned).min(limit.gap.max(GRACE));
+    fn fill(&mut self, bytes: usize) {
+        let earned = (bytes as i64).saturating_mul(1_000_000_000 / LOWEST_RATE);
+        self.purse = self.purse.saturating_add(earned).min(MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wheel;
+
+    const GAP: Duration = Duration::from_secs(30);
+    const LIMIT: Limit = Limit { phase: Phase::Body, gap: GAP, lowest_rate: true };
+
+    /// Waits `each` before every one of `bytes`; the time at which it was enough, if it was.
+    fn drip(bytes: &[usize], each: Duration) -> Option<Duration> {
+        let start = clock::now();
+        let wheel = Wheel::new(start);
+        let deadline = wheel.deadline();
+        let mut pace = Pace::new(Some(LIMIT));
+        let mut time = Duration::ZERO;
+        for &count in bytes {
+            pace.wait_from(start + time, &deadline);
+            time += each;
+            wheel.advance(start + time);
+            if deadline.expired().is_some() {
+                return Some(time);
+            }
+            pace.moved_at(start + time, count, &deadline);
+        }
+        None
+    }
+
+    #[test]
+    fn a_drip_ends_after_the_grace_however_short_its_gaps() {
+        assert_eq!(drip(&[1; 100], Duration::from_secs(1)), Some(Duration::from_secs(7)));
+        assert!(drip(&[20; 1_000], Duration::from_millis(100)).is_some(), "200 B/s in small steps");
+    }
+
+    #[test]
+    fn a_drip_with_gaps_just_within_the_limit_ends_too() {
+        assert_eq!(drip(&[1; 100], Duration::from_secs(29)), Some(Duration::from_secs(87)));
+    }
+
+    #[test]
+    fn the_lowest_rate_may_go_on_for_ever() {
+        assert_eq!(drip(&[241; 1_000], Duration::from_secs(1)), None);
+        assert!(drip(&[200; 1_000], Duration::from_secs(1)).is_some());
+    }
+
+    #[test]
+    fn a_fast_start_doesnt_pay_for_a_drip() {
+        let mut bytes = vec![1 << 20];
+        bytes.extend([1; 100]);
+        assert_eq!(drip(&bytes, Duration::from_secs(1)), Some(Duration::from_secs(13)));
+    }
+
+    #[test]
+    fn a_pause_within_the_gap_is_forgiven_to_who_goes_on_at_a_fair_rate() {
+        assert_eq!(drip(&[1_400; 100], Duration::from_secs(29)), None);
+    }
+
+    #[test]
+    fn silence_is_ended_by_the_gap() {
+        assert_eq!(drip(&[1], Duration::from_secs(29)), None);
+        assert_eq!(drip(&[1], GAP), Some(GAP));
+    }
+
+    #[test]
+    fn without_a_rate_only_the_gap_counts() {
+        let start = clock::now();
+        let wheel = Wheel::new(start);
+        let deadline = wheel.deadline();
+        let mut pace = Pace::new(Some(Limit { lowest_rate: false, ..LIMIT }));
+        for minute in 0..60 {
+            let time = start + GAP * minute;
+            pace.wait_from(time, &deadline);
+            wheel.advance(time + GAP - Duration::from_millis(100));
+            assert_eq!(deadline.expired(), None);
+            pace.moved_at(time + GAP, 1, &deadline);
+        }
     }
 }

@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{End, Summary, run as tunnel};
+use crate::buffer::{Buffer, Buffers};
+use crate::clock::{Deadline, Phase, now};
+use crate::io::tests::{deadline, run, tcp_pair, unix_pair};
+use crate::io::{Fault, Stream};
+use crate::proxy::pump::{PumpError, Side};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A buffer with `text` in it.
+fn buffer(text: &[u8]) -> Buffer {
+    let mut buffer = Buffers::new().buffer();
+    buffer.tail().extend_from_slice(text);
+    buffer
+}
+
+async fn between(client: &Stream, backend: &Stream, deadline: &Deadline) -> Summary {
+    let (mut from_client, mut from_backend) = (buffer(b"early up "), buffer(b"early down "));
+    let client = End { stream: client, input: &mut from_client };
+    let backend = End { stream: backend, input: &mut from_backend };
+    tunnel(client, backend, buffer(b"101 "), deadline, HOUR).await
+}
+
+#[test]
+fn each_side_may_end_first_and_still_gets_what_the_other_sends() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (client, mut client_peer) = tcp_pair().await;
+        let (backend, mut backend_peer) = unix_pair();
+        let session = async {
+            client_peer.write_all(b"question").await.unwrap();
+            client_peer.shutdown().await.unwrap();
+            let mut asked = String::new();
+            backend_peer.read_to_string(&mut asked).await.unwrap();
+            assert_eq!(asked, "early up question");
+            backend_peer.write_all(b"answer").await.unwrap();
+            backend_peer.shutdown().await.unwrap();
+            let mut answered = String::new();
+            client_peer.read_to_string(&mut answered).await.unwrap();
+            assert_eq!(answered, "101 early down answer");
+        };
+        let (summary, ()) = tokio::join!(between(&client, &backend, &deadline), session);
+        assert_eq!(summary.result, Ok(()));
+        assert_eq!((summary.up, summary.down), (17, 21));
+    });
+}
+
+#[test]
+fn megabytes_pass_both_ways_at_once() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (client, client_peer) = tcp_pair().await;
+        let (backend, backend_peer) = tcp_pair().await;
+        let (mut from_client, mut to_client) = client_peer.into_split();
+        let (mut from_backend, mut to_backend) = backend_peer.into_split();
+        let (up, down) = (vec![1; 2_000_003], vec![2; 3_000_001]);
+        let (mut up_taken, mut down_taken) = (Vec::new(), Vec::new());
+        let (summary, ..) = tokio::join!(
+            between(&client, &backend, &deadline),
+            async {
+                to_client.write_all(&up).await.unwrap();
+                to_client.shutdown().await.unwrap();
+            },
+            async {
+                to_backend.write_all(&down).await.unwrap();
+                to_backend.shutdown().await.unwrap();
+            },
+            from_backend.read_to_end(&mut up_taken),
+            from_client.read_to_end(&mut down_taken),
+        );
+        assert_eq!(summary.result, Ok(()));
+        assert!(up_taken.ends_with(&up) && up_taken.len() == up.len() + 9);
+        assert!(down_taken.ends_with(&down) && down_taken.len() == down.len() + 15);
+    });
+}
+
+#[test]
+fn a_session_in_which_nothing_moves_ends_by_its_gap() {
+    run(async {
+        let (wheel, deadline) = deadline();
+        let (client, _client_peer) = unix_pair();
+        let (backend, _backend_peer) = unix_pair();
+        let passes = async {
+            for part in [HOUR - Duration::from_secs(1), HOUR + Duration::from_secs(1)] {
+                tokio::task::yield_now().await;
+                wheel.advance(now() + part);
+            }
+        };
+        let (summary, ()) = tokio::join!(between(&client, &backend, &deadline), passes);
+        let fault = Fault::TimedOut(Phase::Tunnel);
+        assert_eq!(summary.result, Err(PumpError { side: Side::From, fault }));
+    });
+}
+
+#[test]
+fn a_reset_of_the_backend_ends_the_session_on_its_side() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (client, _client_peer) = tcp_pair().await;
+        let (backend, backend_peer) = tcp_pair().await;
+        let resets = async {
+            socket2::SockRef::from(&backend_peer).set_linger(Some(Duration::ZERO)).unwrap();
+            drop(backend_peer);
+        };
+        let (summary, ()) = tokio::join!(between(&client, &backend, &deadline), resets);
+        assert_eq!(summary.result, Err(PumpError { side: Side::To, fault: Fault::Reset }));
+    });
+}
+
+#[test]
+fn a_session_that_waits_holds_no_memory() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (client, mut client_peer) = unix_pair();
+        let (backend, mut backend_peer) = unix_pair();
+        let (mut from_client, mut from_backend) = (buffer(b"a"), buffer(b"b"));
+        let ends = (
+            End { stream: &client, input: &mut from_client },
+            End { stream: &backend, input: &mut from_backend },
+        );
+        let talk = async {
+            client_peer.write_all(b"c").await.unwrap();
+            backend_peer.read_exact(&mut [0; 2]).await.unwrap();
+            tokio::task::yield_now().await;
+        };
+        tokio::select! {
+            biased;
+            _ = tunnel(ends.0, ends.1, buffer(b""), &deadline, HOUR) => panic!("nobody ended it"),
+            () = talk => {}
+        }
+        assert_eq!((from_client.capacity(), from_backend.capacity()), (0, 0));
+    });
+}
