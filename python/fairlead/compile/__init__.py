@@ -1,9 +1,25 @@
-"""What is wanted, made into what the engine executes: pure, no file, no network, no clock.
+"""What is wanted, made into what the engine executes.
 
-``specification`` describes a Plan, ``membership`` says who is in a pool.
+``specification`` describes a Plan, ``membership`` says who is in a pool, and ``acceptance`` is the one way
+from a file to a description that the engine takes; only it touches files, through ``fairlead.config``.
 """
 
+from fairlead.compile.acceptance import Accepted, Checker, accept, engine_check, load, problems
 from fairlead.compile.membership import Address, backends, members, names
 from fairlead.compile.specification import Json, bind_address, spec
 
-__all__ = ["Address", "Json", "backends", "bind_address", "members", "names", "spec"]
+__all__ = [
+    "Accepted",
+    "Address",
+    "Checker",
+    "Json",
+    "accept",
+    "backends",
+    "bind_address",
+    "engine_check",
+    "load",
+    "members",
+    "names",
+    "problems",
+    "spec",
+]

@@ -18,11 +18,12 @@ def names(pool: Pool) -> frozenset[str]:
 
 
 def backends(pool: Pool, resolved: Mapping[str, Sequence[Address]] | None = None) -> list[dict[str, Any]]:
-    """The pool's backends in file order, as the engine reads them; a name stands for each of its addresses.
+    """The pool's backends in file order, as the engine reads them; a name is all its addresses.
 
-    The id of a literal backend is its name, else its address as written; of a resolved one the same with ``@``
-    and the IP address, whether the name has one address or many: a second one must not rename the first.
-    Every address of a name has the whole weight and limit that was written, as if it were listed by itself.
+    The id of a literal backend is its name, else its address as written; of a resolved one the same with
+    ``@`` and the IP address, whether the name has one address or many: a second one must not rename the
+    first. Every address of a name has the whole weight and limit that was written, as if it were listed by
+    itself.
     """
     found = resolved or {}
     members: list[dict[str, Any]] = []

@@ -76,6 +76,9 @@ class _Written:
             if isinstance(value, cls):
                 return value
             if not isinstance(value, str):
+                if isinstance(value, int) and not isinstance(value, bool):
+                    message = f'{cls.NOUN} is text: write "{"" if cls is Bind else "host"}:{value}"'
+                    raise refuse(message)
                 message = f"{cls.NOUN} is expected, such as {' or '.join(cls.EXAMPLES)}"
                 raise refuse(message)
             try:
@@ -218,7 +221,8 @@ Network = Annotated[
 def _host(value: str) -> str:
     name = value.lower().rstrip(".")
     bare = name.removeprefix("*.")
-    literal = _ip(name) if ":" not in name or name.startswith("[") else None
+    numeric = name.startswith("[") or (name[-1:].isdigit() and ":" not in name)
+    literal = _ip(name) if numeric else None
     if literal is not None or (_is_host_name(bare) and "*" not in bare):
         return name
     if re.fullmatch(r".*:[0-9]+", name) and not name.endswith("]"):
@@ -246,7 +250,7 @@ def _unix(text: str) -> UnixPath:
 
 def _split(text: str, lowest_port: int) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if _ip(text) is not None or not colon or (":" in host and not host.startswith("[")):
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
         message = f'"{text}" has no port: write it as {_with_port(text)}'
         raise ValueError(message)
     if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or not lowest_port <= int(port) <= 65535:  # noqa: PLR2004
@@ -263,9 +267,7 @@ def _with_port(text: str) -> str:
 
 def _ip(host: str) -> IPv4Address | IPv6Address | None:
     inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if (
-        "%" in inner
-    ):  # a zone means something on one machine only, and no socket address of the engine has one
+    if "%" in inner:  # ip_address is slow to say no, and would allow a zone (fe80::1%eth0)
         return None
     try:
         ip = ip_address(inner)
@@ -274,6 +276,7 @@ def _ip(host: str) -> IPv4Address | IPv6Address | None:
     return None if inner is not host and ip.version == 4 else ip  # noqa: PLR2004
 
 
+_IP = re.compile(r"[0-9a-fA-F:.]+", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
 
 

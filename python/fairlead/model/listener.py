@@ -68,7 +68,8 @@ class HttpOptions(Definition):
     """What is accepted as HTTP."""
 
     versions: Annotated[
-        Listed[Literal["http1"]], Reserved("http2", "http3"), Field(description="Versions that are spoken.")
+        Listed[Annotated[Literal["http1"], Reserved("http2", "http3")]],
+        Field(description="Versions that are spoken."),
     ] = ("http1",)
     max_header_size: Annotated[
         Size,

@@ -1,0 +1,87 @@
+"""The one way from a file to a description of a Plan that the engine accepts, or to every error in it."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from fairlead.compile.specification import Json, spec
+from fairlead.config import Reading, read
+from fairlead.config.reading import uncollected
+from fairlead.errors import ConfigurationError, Problem
+from fairlead.model import Configuration
+
+__all__ = ["Accepted", "Checker", "accept", "engine_check", "load", "problems"]
+
+
+class Checker(Protocol):
+    """The engine's judgement of a description (JSON): what it would refuse, with the model's path of each."""
+
+    def __call__(self, spec_json: str, /) -> list[dict[str, Any]]:
+        """Return ``[{"path": ["pools", "app"], "message": "…"}]``, empty if it would be accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A configuration that the engine will take."""
+
+    configuration: Configuration
+    spec: Json
+    files: tuple[str, ...]
+    """Every file it was read from."""
+
+
+def engine_check(spec_json: str, /) -> list[dict[str, Any]]:
+    """Ask the native module. It is imported only here, so that the layers above work without it."""
+    check: Checker = import_module("fairlead._engine").check
+    return check(spec_json)
+
+
+def load(
+    name: str,
+    *,
+    version: int = 1,
+    environment: Mapping[str, str] | None = None,
+    check: Checker = engine_check,
+) -> Accepted:
+    """Read a file, compile it and have the engine judge it.
+
+    Raises:
+        ConfigurationError: with every error of the file, the engine's too.
+    """
+    with uncollected():
+        reading = read(name, os.environ if environment is None else environment)
+        description, found = problems(reading, version=version, check=check)
+        if found or reading.model is None or description is None:
+            raise ConfigurationError(found)
+        return Accepted(reading.model, description, reading.files)
+
+
+def accept(configuration: Configuration, *, version: int = 1, check: Checker = engine_check) -> Accepted:
+    """Compile a configuration that no file holds, and have the engine judge it.
+
+    Raises:
+        ConfigurationError: with every error that the engine found.
+    """
+    description = spec(configuration, version=version)
+    found = [Problem(tuple(each["path"]), each["message"]) for each in check(_json(description))]
+    if found:
+        raise ConfigurationError(found)
+    return Accepted(configuration, description, ())
+
+
+def problems(
+    reading: Reading, *, version: int = 1, check: Checker = engine_check
+) -> tuple[Json | None, tuple[Problem, ...]]:
+    """The description of what was read, if it can be made, and every error: the loader's and the engine's."""
+    if reading.model is None:
+        return None, reading.problems
+    description = spec(reading.model, version=version)
+    found = reading.locate((tuple(each["path"]), each["message"]) for each in check(_json(description)))
+    return description, reading.merged(found)
+
+
+def _json(description: Json) -> str:
+    return json.dumps(description, separators=(",", ":"))

@@ -1,0 +1,92 @@
+"""What no key can know by itself: names that lead nowhere, and things that are there twice.
+
+It looks at the data before the models have accepted it, so that no error elsewhere in an object hides these.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fairlead.config.suggestion import suggestion
+from fairlead.config.wording import Finding
+from fairlead.errors import Step
+
+__all__ = ["references"]
+
+
+def references(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Everything that contradicts something else in the data."""
+    listeners, pools = _mapping(data.get("listeners")), _mapping(data.get("pools"))
+    yield from _pools_of_routes(listeners, pools)
+    yield from _binds(listeners, _mapping(data.get("admin")))
+    yield from _route_names(listeners)
+    yield from _backends(pools)
+    yield from (((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
+
+
+def _pools_of_routes(listeners: Mapping[str, Any], pools: Mapping[str, Any]) -> Iterator[Finding]:
+    known: dict[str, str] = {}
+    for name, listener in listeners.items():
+        places: list[tuple[tuple[Step, ...], object]] = [((), listener)]
+        places += [(("routes", index), route) for index, route in _routes(listener)]
+        for path, holder in places:
+            pool = _mapping(holder).get("pool")
+            if isinstance(pool, str) and pool not in pools:
+                near = known.setdefault(pool, suggestion(pool, pools))
+                yield ("listeners", name, *path, "pool"), f'unknown pool "{pool}"{near}'
+
+
+def _binds(listeners: Mapping[str, Any], admin: Mapping[str, Any]) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name, listener in listeners.items():
+        yield from _bind(("listeners", name, "bind"), _mapping(listener).get("bind"), seen)
+    yield from _bind(("admin", "bind"), admin.get("bind"), seen)
+
+
+def _bind(path: tuple[Step, ...], bind: object, seen: dict[str, str]) -> Iterator[Finding]:
+    for index, text in enumerate(bind if isinstance(bind, list) else [bind]):
+        if not isinstance(text, str):
+            continue
+        at = (*path, index) if isinstance(bind, list) else path
+        owner = ".".join(str(step) for step in path[:-1])
+        if text in seen:
+            yield at, f'"{text}" is bound twice, first by {seen[text]}'
+        seen.setdefault(text, owner)
+
+
+def _route_names(listeners: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, listener in listeners.items():
+        seen: dict[str, int] = {}
+        for index, route in _routes(listener):
+            text = _mapping(route).get("name")
+            if not isinstance(text, str):
+                continue
+            if text in seen:
+                message = f'"{text}" is also the name of routes[{seen[text]}] of this listener'
+                yield ("listeners", name, "routes", index, "name"), message
+            seen.setdefault(text, index)
+
+
+def _backends(pools: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, pool in pools.items():
+        seen: set[str] = set()
+        backends = _mapping(pool).get("backends")
+        for index, backend in enumerate(backends if isinstance(backends, list) else []):
+            fields = _mapping(backend)
+            identity = backend if isinstance(backend, str) else fields.get("name", fields.get("address"))
+            if not isinstance(identity, str):
+                continue
+            if identity in seen:
+                message = (
+                    f'"{identity}" is in this pool twice; give one a name, or weight: 2 for a double share'
+                )
+                yield ("pools", name, "backends", index), message
+            seen.add(identity)
+
+
+def _routes(listener: object) -> Iterator[tuple[int, object]]:
+    routes = _mapping(listener).get("routes")
+    return enumerate(routes if isinstance(routes, list) else [])
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

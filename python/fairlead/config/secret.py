@@ -1,0 +1,82 @@
+"""Secrets in files of their own: ``token_file: ops.token`` becomes ``token`` with what the file holds."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fairlead.config.wording import Finding
+from fairlead.errors import Step
+from fairlead.model.configuration import Configuration
+from fairlead.model.definition import Definition
+from fairlead.model.shape import Spot, has_secrets, secret_keys, spot
+
+__all__ = ["LARGEST_SECRET", "fill"]
+
+LARGEST_SECRET = 64 * 1024
+"""Bytes of a secret's file; what is larger is another file, named by mistake."""
+
+_STAND_IN = "unreadable" * 4
+"""Takes a secret's place beside the error about its file, so that its absence is no second one."""
+
+Directory = Callable[[tuple[Step, ...]], Path]
+
+
+def fill(data: dict[str, Any], directory: Directory) -> Iterator[Finding]:
+    """Read every file that is named for a secret, in place; ``directory`` of a key is where paths begin."""
+    yield from _fill(Configuration, data, (), directory)
+
+
+def _fill(
+    definition: type[Definition], data: dict[str, Any], path: tuple[Step, ...], directory: Directory
+) -> Iterator[Finding]:
+    for key in secret_keys(definition):
+        file_key = f"{key}_file"
+        if file_key not in data:
+            continue
+        name = data.pop(file_key)
+        below = (*path, file_key)
+        if key in data:
+            yield below, f"stands beside {key}, and only one of them may"
+        elif not isinstance(name, str):
+            yield below, "the path of a file is expected"
+        else:
+            try:
+                data[key] = _read(directory(below) / name)
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                data[key] = _STAND_IN
+                yield below, f"cannot read {name}: {reason}"
+    for key, field in definition.model_fields.items():
+        # One more level: maps of named things.
+        value = data.get(key)
+        if isinstance(value, dict):
+            yield from _below(Spot(field.annotation), value, (*path, key), directory)
+
+
+def _below(at: Spot, data: dict[str, Any], path: tuple[Step, ...], directory: Directory) -> Iterator[Finding]:
+    if at.definitions:
+        for definition in at.definitions:
+            if has_secrets(definition):
+                yield from _fill(definition, data, path, directory)
+        return
+    item = spot((*path, ""))
+    for name, value in data.items() if item and any(has_secrets(each) for each in item.definitions) else ():
+        if item and isinstance(value, dict):
+            yield from _below(item, value, (*path, name), directory)
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(LARGEST_SECRET + 1)
+    if len(content) > LARGEST_SECRET:
+        message = "it is too large for a secret"
+        raise ValueError(message)
+    try:
+        text = content.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        message = "it is no UTF-8 text"
+        raise ValueError(message) from None
+    if not text:
+        message = "it is empty"
+        raise ValueError(message)
+    return text

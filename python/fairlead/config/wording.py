@@ -1,0 +1,214 @@
+"""What the models found, said in the operator's words."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from fairlead.config.suggestion import suggestion
+from fairlead.errors import Step
+from fairlead.model.definition import Definition
+from fairlead.model.shape import Spot, secret_keys, spot
+from fairlead.model.value import Secret
+
+__all__ = ["NOT_SUPPORTED", "Finding", "findings"]
+
+NOT_SUPPORTED = "not supported in this version"
+
+Finding = tuple[tuple[Step, ...], str]
+"""A path and what is wrong there."""
+
+
+def findings(error: ValidationError, data: Mapping[str, object]) -> Iterator[Finding]:
+    """Each error of a validation, with its path as written in ``data``."""
+    for each in error.errors(include_url=False):
+        path, exists = _path(each["loc"], data)
+        finding = (
+            _finding(each, path, data) if exists or each["type"] == "missing" else (path, _text(each, path))
+        )
+        if finding is not None:
+            yield finding
+
+
+def _path(location: tuple[Step, ...], data: object) -> tuple[tuple[Step, ...], bool]:
+    """The part of pydantic's location that is written.
+
+    It also names the branch of a union (``<pool>``), that a key is meant (``[key]``), the place in a list
+    where one value stands for a list, and the key of a mapping where text stands for it.
+    """
+    path: tuple[Step, ...] = ()
+    current = data
+    for step in location:
+        if isinstance(step, str) and (step == "[key]" or step.startswith("<")):
+            continue
+        if isinstance(current, dict):
+            if not isinstance(step, str):
+                continue
+            path = (*path, step)
+            if step not in current:
+                return path, False
+            current = current[step]
+        elif isinstance(current, list) and isinstance(step, int):
+            path = (*path, step)
+            current = current[step]
+    return path, True
+
+
+def _finding(error: ErrorDetails, path: tuple[Step, ...], data: Mapping[str, object]) -> Finding | None:
+    if error["type"] == "missing":
+        return _missing(error, path)
+    if error["type"] == "extra_forbidden":
+        return path, _extra(path, data)
+    return path, _text(error, path)
+
+
+def _missing(error: ErrorDetails, path: tuple[Step, ...]) -> Finding | None:
+    *above, key = path
+    for definition in _definitions(tuple(above)):
+        if key in definition.ONE_OF:
+            if any(each in error["input"] for each in definition.ONE_OF):
+                return None  # what is there has its own error
+            built = [each for each in definition.ONE_OF if each not in definition.RESERVED]
+            return tuple(above), f"needs {'exactly one of ' if len(built) > 1 else ''}{_either(built)}"
+        if key in secret_keys(definition):
+            return path, f"is missing, or {key}_file"
+    return path, "is missing"
+
+
+def _extra(path: tuple[Step, ...], data: Mapping[str, object]) -> str:
+    *above, last = path
+    key = str(last)
+    definitions = _definitions(tuple(above))
+    known = {name for each in definitions for name in (*each.model_fields, *each.RESERVED)}
+    for definition in definitions:
+        if key in definition.RESERVED:
+            return NOT_SUPPORTED
+        if key in definition.ONE_OF:
+            others = [each for each in definition.ONE_OF if each in _at(data, above) and each != key]
+            return f"stands beside {_either(others)}, and only one of them may"
+    if key == "<<":
+        return "merge keys are no part of YAML 1.2: repeat the keys, or let an alias be a whole value"
+    return f'unknown key "{key}"{suggestion(key, known)}'
+
+
+def _at(data: object, path: list[Step]) -> Any:  # noqa: ANN401
+    for step in path:
+        data = data[step]  # type: ignore[index]
+    return data
+
+
+def _definitions(path: tuple[Step, ...]) -> tuple[type[Definition], ...]:
+    found = spot(path)
+    return found.definitions if found else ()
+
+
+def _text(error: ErrorDetails, path: tuple[Step, ...]) -> str:
+    write = _WORDING.get(error["type"])
+    at = spot(path) or Spot(None)
+    return write(error, path, at) if write else error["msg"]
+
+
+def _said(error: ErrorDetails, _path: tuple[Step, ...], _at: Spot) -> str:
+    return str(error["ctx"]["reason"])
+
+
+def _literal(error: ErrorDetails, path: tuple[Step, ...], at: Spot) -> str:
+    value = error["input"]
+    known = list(_values(at.annotation))
+    if not isinstance(value, str):
+        return f"{_either(known)} is expected"
+    if value in at.reserved:
+        return f'"{value}" is {NOT_SUPPORTED}'
+    noun = next((step for step in reversed(path) if isinstance(step, str)), "value")
+    near = suggestion(value, (*known, *at.reserved))
+    return f'unknown {noun} "{value}"{near or f" ({_either(known)})"}'
+
+
+def _values(annotation: object) -> Iterator[str]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        for each in get_args(annotation):
+            yield from _values(each)
+
+
+def _range(error: ErrorDetails, _path: tuple[Step, ...], at: Spot) -> str:
+    lowest = highest = None
+    for mark in at.marks:
+        match mark:
+            case Ge(ge):
+                lowest = ge
+            case Gt(gt):
+                lowest = gt + 1  # type: ignore[operator]
+            case Le(le):
+                highest = le
+            case Lt(lt):
+                highest = lt - 1  # type: ignore[operator]
+    value = error["input"]
+    if highest is None:
+        return f"{value} is out of range: {lowest} or more"
+    return (
+        f"{value} is out of range: {lowest} to {highest}"
+        if lowest is not None
+        else f"{value}: at most {highest}"
+    )
+
+
+def _type(expected: str) -> Callable[[ErrorDetails, tuple[Step, ...], Spot], str]:
+    def text(error: ErrorDetails, _path: tuple[Step, ...], at: Spot) -> str:
+        words = "".join(f' or "{word}"' for word in at.words)
+        return f"{expected}{words} is expected, not {_kind(error['input'])}"
+
+    return text
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _string(error: ErrorDetails, path: tuple[Step, ...], at: Spot) -> str:
+    value = error["input"]
+    secret = any(isinstance(mark, Secret) for mark in at.marks)
+    if isinstance(value, (bool, int, float)) and not secret:
+        written = str(value).lower() if isinstance(value, bool) else value
+        return f'text is expected: write "{written}", in quotes'
+    return _type("text")(error, path, at)
+
+
+def _short(error: ErrorDetails, _path: tuple[Step, ...], _at: Spot) -> str:
+    return f"is too short: at least {error['ctx']['min_length']} characters"
+
+
+_WORDING: dict[str, Callable[[ErrorDetails, tuple[Step, ...], Spot], str]] = {
+    "refused": _said,
+    "unit": _said,
+    "literal_error": _literal,
+    "greater_than_equal": _range,
+    "greater_than": _range,
+    "less_than_equal": _range,
+    "less_than": _range,
+    "int_type": _type("a whole number"),
+    "bool_type": _type("true or false"),
+    "string_type": _string,
+    "model_type": _type("a mapping"),
+    "dict_type": _type("a mapping"),
+    "tuple_type": _type("a list"),
+    "too_short": _short,
+    "string_too_short": _short,
+}
+
+
+def _either(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "nothing"
