@@ -131,6 +131,7 @@ impl Head {
     }
 
     /// Every value of a known field, in order.
+    #[must_use = "iterators are lazy"]
     pub fn known_all(&self, known: Known) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
         let searched = if self.present & known.bit() == 0 { &[] } else { self.fields.as_slice() };
         searched

@@ -27,13 +27,18 @@ pub(super) struct Survey {
     length: Option<u64>,
     chunked: bool,
     pub(super) hosts: usize,
-    pub(super) close: bool,
-    pub(super) keep_alive: bool,
-    /// `Connection: upgrade`
-    pub(super) upgrade_option: bool,
+    options: Options,
     /// An `Upgrade` field with something in it.
-    pub(super) upgrade_field: bool,
-    options: usize,
+    upgrade_field: bool,
+}
+
+/// What `Connection` says (RFC 9110 7.6.1).
+#[derive(Debug, Default)]
+struct Options {
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    count: usize,
 }
 
 impl Survey {
@@ -47,7 +52,7 @@ impl Survey {
             match known {
                 Known::ContentLength => survey.content_length(value)?,
                 Known::TransferEncoding => transfer_encoding = true,
-                Known::Connection => survey.connection(value)?,
+                Known::Connection => survey.options.read(value)?,
                 Known::Upgrade => survey.upgrade_field |= !value.is_empty(),
                 Known::Host => survey.hosts += 1,
                 _ => {}
@@ -66,7 +71,12 @@ impl Survey {
 
     /// Whether the connection goes on after this message (RFC 9112 9.3).
     pub(super) fn persistent(&self, version: Version) -> bool {
-        !self.close && (version == Version::Http11 || self.keep_alive)
+        !self.options.close && (version == Version::Http11 || self.options.keep_alive)
+    }
+
+    /// Whether another protocol is offered, which HTTP/1.0 can't (RFC 9110 7.8).
+    pub(super) fn upgrade(&self, version: Version) -> bool {
+        version == Version::Http11 && self.options.upgrade && self.upgrade_field
     }
 
     fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
@@ -117,18 +127,20 @@ impl Survey {
         self.chunked = true;
         Ok(())
     }
+}
 
-    fn connection(&mut self, value: &[u8]) -> Result<(), Refusal> {
+impl Options {
+    fn read(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for option in elements(value) {
-            self.options += 1;
+            self.count += 1;
             match option.len() {
                 5 => self.close |= option.eq_ignore_ascii_case(b"close"),
-                7 => self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade"),
+                7 => self.upgrade |= option.eq_ignore_ascii_case(b"upgrade"),
                 10 => self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive"),
                 _ => {}
             }
         }
-        if self.options > MAX_CONNECTION_OPTIONS {
+        if self.count > MAX_CONNECTION_OPTIONS {
             return Err(Refusal::malformed("too many connection options", "RFC 9110 7.6.1"));
         }
         Ok(())

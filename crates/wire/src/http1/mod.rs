@@ -21,3 +21,6 @@ pub use body::{Decoder, Step};
 pub use encode::Framing;
 pub use framing::Body;
 pub use parse::{Limits, Request, Response, Scan};
+
+#[cfg(test)]
+mod tests;

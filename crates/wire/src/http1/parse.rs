@@ -226,9 +226,8 @@ fn conclude_request(len: usize, head: &mut Head) -> Result<Request, Refusal> {
     let survey = Survey::of(head)?;
     check_hosts(&survey, head)?;
     let body = survey.announced().unwrap_or(Body::None);
-    let modern = head.version == Version::Http11;
     // RFC 9110 10.1.1: an expectation in HTTP/1.0 is ignored.
-    let expects = modern && expects_continue(head)?;
+    let expects = head.version == Version::Http11 && expects_continue(head)?;
     if !head.authority.is_empty() {
         head.host_from_authority();
     }
@@ -238,7 +237,7 @@ fn conclude_request(len: usize, head: &mut Head) -> Result<Request, Refusal> {
         body,
         persistent: survey.persistent(head.version),
         expect_continue: expects && !matches!(body, Body::None | Body::Length(0)),
-        upgrade: modern && survey.upgrade_option && survey.upgrade_field,
+        upgrade: survey.upgrade(head.version),
     })
 }
 

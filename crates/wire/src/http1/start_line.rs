@@ -84,10 +84,9 @@ pub(super) fn status(line: &[u8]) -> Result<StatusLine, Refusal> {
 /// `None`: not a version at all. `Some(Err)`: a version of another major number.
 fn version(text: &[u8]) -> Option<Result<Version, ()>> {
     match text {
-        b"HTTP/1.1" => Some(Ok(Version::Http11)),
         b"HTTP/1.0" => Some(Ok(Version::Http10)),
         // RFC 9110 2.5: a higher minor version is handled as the highest one known.
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Some(Ok(Version::Http11)),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Some(Ok(Version::Http11)),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Some(Err(())),
         _ => None,
     }

@@ -67,10 +67,10 @@ impl Trailers {
             return Ok((taken, false));
         }
         let start = std::mem::replace(&mut self.line, self.head.bytes.len());
-        let end = self.head.bytes.len() - 2;
-        if end < start || self.head.bytes[end] != b'\r' {
+        let Some(line) = self.head.bytes[start..].strip_suffix(b"\r\n") else {
             return Err(Refusal::malformed("line ends without a carriage return", "RFC 9112 2.2"));
-        }
+        };
+        let end = start + line.len();
         if start == end {
             return Ok((taken, true));
         }
