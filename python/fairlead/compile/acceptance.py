@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from fairlead.compile.specification import Json, spec
 from fairlead.config import Reading, read
 from fairlead.config.reading import uncollected
-from fairlead.errors import ConfigurationError, Problem
+from fairlead.errors import ConfigurationError, FairleadError, Problem
 from fairlead.model import Configuration
 
 __all__ = ["Accepted", "Checker", "accept", "engine_check", "load", "problems"]
@@ -34,8 +34,16 @@ class Accepted:
 
 
 def engine_check(spec_json: str, /) -> list[dict[str, Any]]:
-    """Ask the native module. It is imported only here, so that the layers above work without it."""
-    check: Checker = import_module("fairlead._engine").check
+    """Ask the native module. It is imported only here, so that the layers above work without it.
+
+    Raises:
+        FairleadError: if it is not built.
+    """
+    try:
+        check: Checker = import_module("fairlead._engine").check
+    except ImportError as error:
+        message = f"the native module cannot be loaded ({error}); `make build` builds it"
+        raise FairleadError(message) from None
     return check(spec_json)
 
 

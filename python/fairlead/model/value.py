@@ -14,6 +14,7 @@ __all__ = [
     "HeaderName",
     "Integer",
     "Listed",
+    "Many",
     "Name",
     "OneOrMany",
     "Secret",
@@ -122,7 +123,7 @@ HeaderName = Annotated[
 ]
 
 
-class _Many:
+class Many:
     """Reads a list as a tuple; with ``single``, also one value in the place of a list of one."""
 
     def __init__(self, *, single: bool) -> None:
@@ -147,9 +148,9 @@ class _Many:
         )
 
 
-Listed = Annotated[tuple[T, ...], _Many(single=False)]
+Listed = Annotated[tuple[T, ...], Many(single=False)]
 """At least one, in a list."""
-OneOrMany = Annotated[tuple[T, ...], _Many(single=True)]
+OneOrMany = Annotated[tuple[T, ...], Many(single=True)]
 """One value, or a list of at least one."""
 
 

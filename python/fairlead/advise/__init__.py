@@ -1,0 +1,26 @@
+"""What an expert would say about a configuration that is valid: hints, never errors.
+
+Each file has the findings about one thing. A finding is a function of the configuration alone, yields the
+path it speaks of and one sentence: what will happen, and what to write instead.
+"""
+
+from collections.abc import Iterator
+
+from fairlead.advise import admin, capacity, pools, routes
+from fairlead.advise.hint import Hint
+from fairlead.model import Configuration
+
+__all__ = ["Hint", "advice"]
+
+
+def advice(configuration: Configuration, *, cores: int) -> Iterator[Hint]:
+    """Every hint, in the order of the file's sections.
+
+    Args:
+        configuration: A valid configuration.
+        cores: How many the process may use.
+    """
+    yield from capacity.hints(configuration, cores)
+    yield from admin.hints(configuration)
+    yield from routes.hints(configuration)
+    yield from pools.hints(configuration)
