@@ -3,6 +3,8 @@
 //!
 //! Reads no clock, no random source and no file: the same description is the same Plan.
 
+#![forbid(unsafe_code)]
+
 // The description, and what is wrong with one.
 mod error;
 pub mod spec;

@@ -145,6 +145,21 @@ fn pattern_that_no_path_can_have_is_refused_with_the_reason() {
 }
 
 #[test]
+fn host_that_no_request_can_ask_for_is_refused_with_the_reason() {
+    let host = |text: &str| complaints(&support::spec(vec![support::route(&[text], &[])])).concat();
+    for text in ["", ".", "*.", ".a.com", "a..com"] {
+        assert!(host(text).ends_with("a name has something before and after each dot"), "{text:?}");
+    }
+    assert!(host("*").ends_with("without a host the route takes every host"));
+    assert!(host("a.com/x").contains("not the name of a host"));
+    assert!(host("b\u{fc}cher.example").ends_with("xn-- form)"));
+    assert!(host(&"a".repeat(255)).ends_with("a name is at most 253 bytes long"));
+    for text in ["a.com.", "[::1]", "A.com", "*.a.com"] {
+        assert_eq!(support::routed(vec![support::route(&[text], &[])]).listeners.len(), 1);
+    }
+}
+
+#[test]
 fn refused_description_leaves_what_lives_alone() {
     let live = Live::new();
     let good = support::spec(vec![]);

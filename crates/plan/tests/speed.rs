@@ -17,12 +17,18 @@ const ROUNDS: usize = 200;
 fn many() -> Spec {
     let routes = (0..HOSTS).flat_map(|host| {
         (0..PATHS).map(move |path| {
-            let host = format!("host-{host}.example.com");
+            let star = if is_wildcard(host) { "*." } else { "" };
+            let host = format!("{star}host-{host}.example.com");
             let path = if path == 0 { "/*".to_owned() } else { format!("/api/service-{path}/*") };
             support::route(&[&host], &[&path])
         })
     });
     support::spec(routes.collect())
+}
+
+/// One host in ten.
+fn is_wildcard(host: usize) -> bool {
+    host.is_multiple_of(10)
 }
 
 /// Requests in an order that no cache foresees.
@@ -31,7 +37,9 @@ fn requests() -> Vec<(String, String)> {
         .map(|index| index * 7_919 % (HOSTS * PATHS))
         .map(|index| {
             let path = format!("/api/service-{}/items/42", index % PATHS);
-            (format!("host-{}.example.com", index / PATHS), path)
+            let host = index / PATHS;
+            let www = if is_wildcard(host) { "www." } else { "" };
+            (format!("{www}host-{host}.example.com"), path)
         })
         .collect()
 }

@@ -21,8 +21,9 @@ impl HostRule {
             _ => (text, false),
         };
         let bracketed = name.starts_with('[') && name.ends_with(']') && !wildcard;
-        let complaint = if name.is_empty() {
-            "a host has a name"
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let complaint = if name.split('.').any(str::is_empty) {
+            "a name has something before and after each dot"
         } else if name.contains('*') {
             "\"*\" stands only before a name, as in \"*.example.com\"; without a host the route takes every host"
         } else if name.contains(':') && !bracketed {
@@ -32,7 +33,7 @@ impl HostRule {
         } else if name.bytes().any(|byte| byte <= b' ' || byte >= 0x7f || b"/?#@\\".contains(&byte)) {
             "not the name of a host (international names are written in their xn-- form)"
         } else {
-            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            let name = name.to_ascii_lowercase();
             return Ok(if wildcard {
                 Self::Wildcard(format!(".{name}").into())
             } else {
