@@ -10,7 +10,7 @@ from checks import tracked
 PURE = {
     "wire": {"memchr"},
     "balance": {"crossbeam-utils", "foldhash"},
-    "plan": {"fairlead-balance", "fairlead-wire", "foldhash", "ipnet", "regex", "serde", "serde_json"},
+    "plan": {"fairlead-balance", "fairlead-wire", "foldhash", "ipnet", "memchr", "regex", "serde"},
 }
 NEVER_IN_ENGINE = {"pyo3", "hyper", "native-tls", "openssl"}
 EFFECTS = re.compile(r"\b(std::(net|fs|process|env|io)\b|Instant::now|SystemTime::now|thread::(sleep|spawn))")
