@@ -226,8 +226,7 @@ fn conclude_request(len: usize, head: &mut Head) -> Result<Request, Refusal> {
     let survey = Survey::of(head)?;
     check_hosts(&survey, head)?;
     let body = survey.announced().unwrap_or(Body::None);
-    // RFC 9110 10.1.1: an expectation in HTTP/1.0 is ignored.
-    let expects = head.version == Version::Http11 && expects_continue(head)?;
+    let expects = expects_continue(head)?;
     if !head.authority.is_empty() {
         head.host_from_authority();
     }
@@ -251,7 +250,11 @@ fn check_hosts(survey: &Survey, head: &Head) -> Result<(), Refusal> {
     }
 }
 
-fn expects_continue(head: &Head) -> Result<bool, Refusal> {
+fn expects_continue(head: &mut Head) -> Result<bool, Refusal> {
+    if head.version == Version::Http10 {
+        // RFC 9110 10.1.1: it is ignored, and so can't go on in what will be an HTTP/1.1 request.
+        head.remove_known(Known::Expect);
+    }
     let mut expects = false;
     for value in head.known_all(Known::Expect) {
         if !value.eq_ignore_ascii_case(b"100-continue") {
