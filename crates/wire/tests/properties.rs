@@ -181,6 +181,27 @@ proptest! {
     }
 
     #[test]
+    fn an_accepted_answer_is_written_without_a_second_meaning(
+        bytes in with_start(b"HTTP/1.1 200 ", vec(telling_bytes(), 0..40)),
+        fields in vec(field(), 0..5),
+        body in body(),
+    ) {
+        let mut bytes = bytes;
+        bytes.extend(b"\r\n");
+        for (name, value) in fields {
+            bytes.extend([name.as_bytes(), b":", &value, b"\r\n"].concat());
+        }
+        bytes.extend(body);
+        let side = Side::Answer(b"GET");
+        if let Ok(message) = read(side, &bytes, &[]) {
+            let written = write(&message, side);
+            let again = read(side, &written, &[]).expect("what Fairlead writes is good");
+            prop_assert_eq!(meaning(&message), meaning(&again));
+            prop_assert_eq!(again.len, written.len());
+        }
+    }
+
+    #[test]
     fn pieces_of_a_good_request_give_the_same_events((bytes, cuts) in with_cuts(request())) {
         let whole = read(Side::Request, &bytes, &[]).expect("a good request").events();
         let pieces = read(Side::Request, &bytes, &cuts).expect("the same good request").events();
