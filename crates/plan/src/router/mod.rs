@@ -2,7 +2,7 @@
 //!
 //! Every route is taken apart into alternatives, one for each of its hosts with each of its paths. All alternatives of
 //! a listener stand in one order that no request changes (priority, host, path, file), so the search is for the
-//! smallest place among those that match: a hash map gives the paths of the exact host, of each wildcard that ends it
+//! smallest position among those that match: a hash map gives the paths of the exact host, of each wildcard that ends it
 //! and of no host at all, and in each of them a tree of segments gives its best. What can't be better than what was
 //! found already isn't searched, so a less specific host costs nothing once a more specific one has an answer.
 
@@ -22,7 +22,7 @@ use self::host::{HostRule, is_lower, without_port};
 pub(crate) use self::rule::Rule;
 use self::rule::{HostRank, PathRank, Rank};
 pub use self::trace::{Criterion, Step, Verdict};
-use self::tree::{NOWHERE, Place, Tree};
+use self::tree::{NOWHERE, Position, Tree};
 
 /// The routes of a listener, to be found by host and path.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ pub struct Router {
     /// By suffix, leading dot included.
     wildcard: HashMap<Box<[u8]>, Tree, FixedState>,
     longest_wildcard: usize,
-    /// The best place of all wildcards: names aren't looked up for nothing.
-    best_wildcard: Place,
+    /// The best position of all wildcards: names aren't looked up for nothing.
+    best_wildcard: Position,
     every: Tree,
-    /// The route of each place.
+    /// The route of each position.
     routes: Vec<usize>,
     /// As they were given, for [`Router::trace`].
     rules: Vec<Rule>,
@@ -62,11 +62,11 @@ impl Router {
             routes: alternatives.iter().map(|(rank, ..)| rank.order).collect(),
             rules: Vec::new(),
         };
-        for (place, (_, host, path)) in (0..NOWHERE).zip(&alternatives) {
+        for (position, (_, host, path)) in (0..NOWHERE).zip(&alternatives) {
             if matches!(host, Some(HostRule::Wildcard(_))) {
-                router.best_wildcard = router.best_wildcard.min(place);
+                router.best_wildcard = router.best_wildcard.min(position);
             }
-            router.tree(*host).insert(place, *path);
+            router.tree(*host).insert(position, *path);
         }
         drop(alternatives);
         router.rules = rules;
@@ -89,13 +89,13 @@ impl Router {
     #[must_use]
     pub fn route(&self, host: &[u8], path: &[u8]) -> Option<usize> {
         let host = without_port(host)?;
-        let place = if is_lower(host) { self.search(host, path) } else { self.search_lowered(host, path) };
-        self.routes.get(place as usize).copied()
+        let position = if is_lower(host) { self.search(host, path) } else { self.search_lowered(host, path) };
+        self.routes.get(position as usize).copied()
     }
 
     /// Apart from [`Router::route`], so that a host in lower case, which is nearly every one, pays for no buffer.
     #[inline(never)]
-    fn search_lowered(&self, host: &[u8], path: &[u8]) -> Place {
+    fn search_lowered(&self, host: &[u8], path: &[u8]) -> Position {
         let mut buffer = [0; MAX_HOST];
         let lowered = &mut buffer[..host.len()];
         lowered.copy_from_slice(host);
@@ -103,7 +103,7 @@ impl Router {
         self.search(lowered, path)
     }
 
-    fn search(&self, host: &[u8], path: &[u8]) -> Place {
+    fn search(&self, host: &[u8], path: &[u8]) -> Position {
         let mut found = NOWHERE;
         if let Some(tree) = self.exact.get(host) {
             tree.search(path, &mut found);
@@ -115,7 +115,7 @@ impl Router {
         found
     }
 
-    fn search_wildcards(&self, host: &[u8], path: &[u8], found: &mut Place) {
+    fn search_wildcards(&self, host: &[u8], path: &[u8], found: &mut Position) {
         let first = host.len().saturating_sub(self.longest_wildcard).max(1);
         let Some(tail) = host.get(first..) else { return };
         for dot in memchr::memchr_iter(b'.', tail) {

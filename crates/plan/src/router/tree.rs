@@ -8,27 +8,27 @@ use regex::bytes::Regex;
 use super::pattern::{Pattern, Segment};
 use super::rule::PathRule;
 
-/// Place of an alternative in the listener's order; the smallest that matches wins.
-pub(super) type Place = u32;
+/// Position of an alternative in the listener's order; the smallest that matches wins.
+pub(super) type Position = u32;
 
 /// Nothing found yet: everything is better.
-pub(super) const NOWHERE: Place = Place::MAX;
+pub(super) const NOWHERE: Position = Position::MAX;
 
 /// The paths that are asked of one host.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     root: Node,
     /// Best first.
-    regexes: Vec<(Place, Regex)>,
+    regexes: Vec<(Position, Regex)>,
     /// The one that takes every path.
     every: Best,
     /// The best of all of it: what is no better than what was found elsewhere isn't searched.
     best: Best,
 }
 
-/// The best place seen; [`NOWHERE`] at first.
+/// The best position seen; [`NOWHERE`] at first.
 #[derive(Debug, Clone, Copy)]
-struct Best(Place);
+struct Best(Position);
 
 impl Default for Best {
     fn default() -> Self {
@@ -37,8 +37,8 @@ impl Default for Best {
 }
 
 impl Best {
-    fn note(&mut self, place: Place) {
-        self.0 = self.0.min(place);
+    fn note(&mut self, position: Position) {
+        self.0 = self.0.min(position);
     }
 }
 
@@ -55,18 +55,18 @@ struct Node {
 }
 
 impl Tree {
-    /// To be called in the order of places.
-    pub(super) fn insert(&mut self, place: Place, path: Option<&PathRule>) {
-        self.best.note(place);
+    /// To be called in the order of positions.
+    pub(super) fn insert(&mut self, position: Position, path: Option<&PathRule>) {
+        self.best.note(position);
         match path {
-            Some(PathRule::Pattern(pattern)) => self.root.insert(place, pattern),
-            Some(PathRule::Regex(regex)) => self.regexes.push((place, regex.clone())),
-            None => self.every.note(place),
+            Some(PathRule::Pattern(pattern)) => self.root.insert(position, pattern),
+            Some(PathRule::Regex(regex)) => self.regexes.push((position, regex.clone())),
+            None => self.every.note(position),
         }
     }
 
-    /// Lowers `found` to the best place that takes the path, if it is better.
-    pub(super) fn search(&self, path: &[u8], found: &mut Place) {
+    /// Lowers `found` to the best position that takes the path, if it is better.
+    pub(super) fn search(&self, path: &[u8], found: &mut Position) {
         if self.best.0 >= *found {
             return;
         }
@@ -74,33 +74,33 @@ impl Tree {
         if let Some(rest) = path.strip_prefix(b"/") {
             self.root.search(Some(rest), found);
         }
-        for (place, regex) in &self.regexes {
-            if *place >= *found {
+        for (position, regex) in &self.regexes {
+            if *position >= *found {
                 return;
             }
             if regex.is_match(path) {
-                *found = *place;
+                *found = *position;
             }
         }
     }
 }
 
 impl Node {
-    fn insert(&mut self, place: Place, pattern: &Pattern) {
+    fn insert(&mut self, position: Position, pattern: &Pattern) {
         let mut node = self;
-        node.best.note(place);
+        node.best.note(position);
         for segment in &pattern.segments {
             node = match segment {
                 Segment::Literal(text) => node.literal.entry(text.clone()).or_default(),
                 Segment::Any => node.any.get_or_insert_default(),
             };
-            node.best.note(place);
+            node.best.note(position);
         }
-        if pattern.below { node.below.note(place) } else { node.here.note(place) }
+        if pattern.below { node.below.note(position) } else { node.here.note(position) }
     }
 
     /// `rest` is what follows this node's slash; `None` if the path ended here.
-    fn search(&self, rest: Option<&[u8]>, found: &mut Place) {
+    fn search(&self, rest: Option<&[u8]>, found: &mut Position) {
         *found = (*found).min(self.below.0);
         let Some(rest) = rest else {
             *found = (*found).min(self.here.0);
