@@ -175,3 +175,82 @@ impl fmt::Debug for Buffer {
         f.debug_struct("Buffer").field("len", &self.len()).field("capacity", &self.capacity()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_comes_back_and_is_used_again() {
+        let buffers = Buffers::new();
+        let mut buffer = buffers.buffer();
+        assert_eq!(buffer.capacity(), 0);
+        buffer.tail().extend_from_slice(b"GET /");
+        let place = buffer.filled().as_ptr();
+        drop(buffer);
+        let mut buffer = buffers.buffer();
+        buffer.need_small();
+        assert_eq!((buffer.len(), buffer.room()), (0, SMALL));
+        buffer.tail().push(b'x');
+        assert_eq!(buffer.filled().as_ptr(), place);
+    }
+
+    #[test]
+    fn free_buffers_are_bounded() {
+        let buffers = Buffers::new();
+        let used: Vec<_> = (0..FREE_SMALL + 10)
+            .map(|_| {
+                let mut buffer = buffers.buffer();
+                buffer.need_small();
+                buffer
+            })
+            .collect();
+        drop(used);
+        assert_eq!(buffers.small.borrow().len(), FREE_SMALL);
+    }
+
+    #[test]
+    fn consuming_all_makes_all_its_room_free() {
+        let mut buffer = Buffers::new().buffer();
+        buffer.tail().extend_from_slice(b"headbody");
+        buffer.consume(4);
+        assert_eq!(buffer.filled(), b"body");
+        buffer.consume(4);
+        assert_eq!(buffer.room(), SMALL);
+    }
+
+    #[test]
+    fn a_head_grows_to_its_limit_and_isnt_kept_at_that_size() {
+        let buffers = Buffers::new();
+        let mut buffer = buffers.buffer();
+        let limit = 3 * SMALL + 1;
+        while buffer.make_room(limit) {
+            let room = buffer.room();
+            buffer.tail().extend(std::iter::repeat_n(b'x', room));
+        }
+        assert_eq!(buffer.len(), limit);
+        drop(buffer);
+        assert!(buffers.small.borrow().is_empty());
+    }
+
+    #[test]
+    fn room_in_front_is_used_before_more_memory_is() {
+        let mut buffer = Buffers::new().buffer();
+        buffer.tail().extend(std::iter::repeat_n(b'x', SMALL));
+        buffer.consume(SMALL - 3);
+        assert!(buffer.make_room(64 * SMALL));
+        assert_eq!((buffer.filled(), buffer.capacity()), (&b"xxx"[..], SMALL));
+    }
+
+    #[test]
+    fn what_it_holds_moves_to_larger_memory_and_stops_release() {
+        let mut buffer = Buffers::new().buffer();
+        buffer.tail().extend_from_slice(b"kept");
+        buffer.need_large();
+        buffer.release();
+        assert_eq!((buffer.filled(), buffer.capacity()), (&b"kept"[..], LARGE));
+        buffer.consume(4);
+        buffer.release();
+        assert_eq!(buffer.capacity(), 0);
+    }
+}

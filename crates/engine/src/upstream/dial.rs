@@ -102,3 +102,24 @@ impl fmt::Display for Shown<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_shortage_is_not_the_backends_fault() {
+        let tcp = BackendAddress::Ip("192.0.2.1:80".parse().unwrap());
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL] {
+            assert_eq!(classify(&errno.into(), &tcp), DialFailure::Resource(errno));
+        }
+        assert_eq!(classify(&Errno::HOSTUNREACH.into(), &tcp), DialFailure::Unreachable);
+        assert_eq!(classify(&Errno::TIMEDOUT.into(), &tcp), DialFailure::TimedOut);
+    }
+
+    #[test]
+    fn a_full_queue_of_a_unix_socket_is_a_refusal() {
+        let unix = BackendAddress::Unix("app.sock".into());
+        assert_eq!(classify(&Errno::AGAIN.into(), &unix), DialFailure::Refused);
+    }
+}

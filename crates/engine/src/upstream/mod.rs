@@ -4,6 +4,8 @@
 mod connection;
 mod dial;
 mod idle;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
