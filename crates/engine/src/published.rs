@@ -1,1 +1,232 @@
+//! What a worker serves from. Everything here belongs to one worker and is swapped between two turns of its loop,
+//! so a request never sees half of a change.
+//!
+//! A connection holds its [`ListenerCell`]; a request clones the [`LocalListener`] in it once, at its head, and from
+//! then on keeps only what it uses: a tunnel keeps its pool, never a Plan.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fairlead_balance::Cursor;
+use fairlead_plan as plan;
+
+use crate::listener::{Connections, ListenerLive};
+use crate::telemetry::{BackendCounters, ListenerCounters, PreparedMembers, PreparedPlan, RouteCounters};
+
+/// A listener's name and what its new requests are served by. Lives as long as its last connection.
+pub(crate) struct ListenerCell {
+    pub(crate) live: Arc<ListenerLive>,
+    current: RefCell<Rc<LocalListener>>,
+    closing: Cell<bool>,
+    connections: Connections,
+}
+
+impl ListenerCell {
+    fn new(live: Arc<ListenerLive>, current: Rc<LocalListener>) -> Self {
+        Self {
+            live,
+            current: RefCell::new(current),
+            closing: Cell::new(false),
+            connections: Connections::default(),
+        }
+    }
+
+    /// What a request is served by; to be taken once, at its head.
+    #[inline]
+    pub(crate) fn current(&self) -> Rc<LocalListener> {
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// The listener was removed or the engine stops: the next answer closes its connection.
+    #[inline]
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    /// The connections of this worker that came by this listener.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// From now on answers close their connections, and waiting ones have until `idle_until` for another request.
+    pub(crate) fn close(&self, idle_until: Option<Instant>) {
+        self.closing.set(true);
+        if let Some(at) = idle_until {
+            self.connections.shorten_idle(at);
+        }
+    }
+}
+
+/// A listener of one Plan.
+pub(crate) struct LocalListener {
+    pub(crate) plan: Arc<plan::Listener>,
+    /// In the order of `plan.routes`, which is what `Router::route` answers with.
+    pub(crate) routes: Vec<LocalRoute>,
+    pub(crate) counters: Arc<ListenerCounters>,
+}
+
+/// A route of one Plan.
+#[derive(Clone)]
+pub(crate) struct LocalRoute {
+    pub(crate) plan: Arc<plan::Route>,
+    pub(crate) pool: Rc<LocalPool>,
+    pub(crate) counters: Arc<RouteCounters>,
+}
+
+/// A pool of one Plan.
+pub(crate) struct LocalPool {
+    pub(crate) plan: Arc<plan::Pool>,
+    /// Shared by all Plans that have this pool, so that requests of older ones see who left.
+    members: Rc<RefCell<Rc<LocalMembers>>>,
+}
+
+impl LocalPool {
+    /// Who is in the pool now.
+    #[inline]
+    pub(crate) fn members(&self) -> Rc<LocalMembers> {
+        Rc::clone(&self.members.borrow())
+    }
+}
+
+/// A pool's backends, and this worker's place among them.
+pub(crate) struct LocalMembers {
+    pub(crate) shared: Arc<plan::Membership>,
+    pub(crate) cursor: RefCell<Cursor>,
+    /// In the order of `shared.backends`.
+    pub(crate) counters: Vec<Arc<BackendCounters>>,
+}
+
+/// All of one Plan that a worker needs.
+#[derive(Default)]
+pub(crate) struct Published {
+    /// Held so that it is known how many Plans are alive.
+    plan: Option<Arc<plan::Plan>>,
+    listeners: HashMap<Arc<str>, Rc<ListenerCell>>,
+    /// Removed, with connections still open.
+    draining: Vec<Rc<ListenerCell>>,
+    pools: HashMap<Arc<str>, Rc<LocalPool>>,
+}
+
+/// Which worker of how many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) index: usize,
+    pub(crate) workers: usize,
+}
+
+impl Published {
+    /// Serves new requests by `prepared`; what it no longer has drains.
+    pub(crate) fn swap(&mut self, prepared: &PreparedPlan, place: Place) {
+        let plan = &prepared.plan;
+        let pools: Vec<Rc<LocalPool>> = (plan.pools.iter().zip(&prepared.members))
+            .map(|(pool, members)| Rc::new(self.pool(pool, members, place)))
+            .collect();
+        let mut before = std::mem::take(&mut self.listeners);
+        for (listener, series) in plan.listeners.iter().zip(&prepared.listeners) {
+            let routes = (listener.routes.iter().zip(&series.routes))
+                .map(|(route, counters)| LocalRoute {
+                    plan: Arc::clone(route),
+                    pool: Rc::clone(&pools[route.pool]),
+                    counters: counters.of(place.index),
+                })
+                .collect();
+            let local = Rc::new(LocalListener {
+                plan: Arc::clone(listener),
+                routes,
+                counters: series.counters.of(place.index),
+            });
+            let cell = match before.remove(&listener.name).or_else(|| self.revive(&listener.name)) {
+                Some(cell) => {
+                    cell.current.replace(local);
+                    cell
+                }
+                None => Rc::new(ListenerCell::new(Arc::clone(&series.live), local)),
+            };
+            self.listeners.insert(Arc::clone(&listener.name), cell);
+        }
+        for cell in before.into_values() {
+            cell.close(None);
+            self.draining.push(cell);
+        }
+        self.draining.retain(|cell| !cell.connections.is_empty());
+        self.pools = pools.into_iter().map(|pool| (Arc::clone(&pool.plan.name), pool)).collect();
+        self.plan = Some(Arc::clone(plan));
+    }
+
+    /// A listener that came back while it was draining is the same one.
+    fn revive(&mut self, name: &str) -> Option<Rc<ListenerCell>> {
+        let at = self.draining.iter().position(|cell| &*cell.live.name == name)?;
+        let cell = self.draining.swap_remove(at);
+        cell.closing.set(false);
+        Some(cell)
+    }
+
+    fn pool(&self, pool: &Arc<plan::Pool>, members: &PreparedMembers, place: Place) -> LocalPool {
+        let cell = match self.pools.get(&pool.name) {
+            Some(known) => {
+                known.replace(members, place);
+                Rc::clone(&known.members)
+            }
+            None => Rc::new(RefCell::new(Rc::new(LocalMembers::new(members, place)))),
+        };
+        LocalPool { plan: Arc::clone(pool), members: cell }
+    }
+
+    /// Replaces who is in a pool, without a Plan.
+    pub(crate) fn members(&self, pool: &str, members: &PreparedMembers, place: Place) {
+        if let Some(known) = self.pools.get(pool) {
+            known.replace(members, place);
+        }
+    }
+
+    /// The cells of the Plan that is served.
+    pub(crate) fn listener(&self, name: &str) -> Option<&Rc<ListenerCell>> {
+        self.listeners.get(name)
+    }
+
+    /// Every cell that may have connections.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &Rc<ListenerCell>> {
+        self.listeners.values().chain(&self.draining)
+    }
+
+    /// The removed ones among them.
+    pub(crate) fn draining(&self) -> impl Iterator<Item = &Rc<ListenerCell>> {
+        self.draining.iter()
+    }
+
+    /// Connection keys that idle upstream connections may still have.
+    pub(crate) fn backend_keys(&self) -> std::collections::HashSet<u64> {
+        self.pools
+            .values()
+            .flat_map(|pool| pool.members().shared.backends.iter().map(|b| b.key).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+impl LocalPool {
+    /// Takes new members; with the same picking order the place in it is kept.
+    fn replace(&self, prepared: &PreparedMembers, place: Place) {
+        let before = self.members();
+        if Arc::ptr_eq(&before.shared, &prepared.shared) {
+            return;
+        }
+        let members = LocalMembers::new(prepared, place);
+        if before.cursor.borrow().fits(&prepared.shared.picker) {
+            before.cursor.swap(&members.cursor);
+        }
+        self.members.replace(Rc::new(members));
+    }
+}
+
+impl LocalMembers {
+    fn new(prepared: &PreparedMembers, place: Place) -> Self {
+        Self {
+            shared: Arc::clone(&prepared.shared),
+            cursor: RefCell::new(Cursor::new(&prepared.shared.picker, place.index, place.workers)),
+            counters: prepared.counters.iter().map(|series| series.of(place.index)).collect(),
+        }
+    }
+}

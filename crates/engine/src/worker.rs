@@ -1,1 +1,266 @@
+//! A worker: one thread with a loop, upstream connections, timers, buffers and counters of its own.
+//!
+//! Between two turns of its loop it obeys its mailbox. Nothing that a request does goes to another thread.
 
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use fairlead_balance as balance;
+use fairlead_balance::BackendLive;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::buffer::Buffers;
+use crate::clock::{self, Wheel};
+use crate::engine::Shared;
+use crate::http::SessionPool;
+use crate::listener::{Acceptor, Bound, Shedding};
+use crate::published::{Place, Published};
+use crate::telemetry::{self, Batch, PreparedMembers, PreparedPlan, What};
+use crate::upstream::Upstreams;
+
+/// What every connection of a worker has in common.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) workers: usize,
+    /// What belongs to the process.
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) wheel: Rc<Wheel>,
+    pub(crate) buffers: Rc<Buffers>,
+    pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) sessions: SessionPool,
+    pub(crate) rng: RefCell<Rng>,
+    pub(crate) telemetry: telemetry::Local,
+    pub(crate) shedding: Shedding,
+    /// A descriptor to answer one more client with when there are none left.
+    pub(crate) reserve: Cell<Option<OwnedFd>>,
+    published: RefCell<Published>,
+    acceptors: RefCell<HashMap<String, Rc<Acceptor>>>,
+}
+
+/// A worker's random source: fast, seeded by the system, not for secrets.
+pub(crate) struct Rng(fastrand::Rng);
+
+impl balance::Random for Rng {
+    fn next_u64(&mut self) -> u64 {
+        self.0.u64(..)
+    }
+}
+
+/// A bind and the listener that has it.
+pub(crate) struct Assignment {
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) listener: Arc<str>,
+}
+
+/// What a worker can be told.
+pub(crate) enum Command {
+    /// Serve new requests by this Plan.
+    Publish(Arc<Publication>),
+    /// Replace a pool's membership.
+    Members { pool: Arc<str>, members: PreparedMembers },
+    /// Close idle connections to backends that are no longer there.
+    RetainIdle,
+    /// A removed backend's time is over.
+    CutBackend(Arc<BackendLive>),
+    /// A removed listener's time is over.
+    CutListener(Arc<str>),
+    /// Accept no more; answers close; connections that wait have until then.
+    Drain { idle_until: Instant },
+    /// Cut what is open.
+    Cut,
+    /// End the thread.
+    Exit,
+}
+
+/// A Plan with everything it needs.
+pub(crate) struct Publication {
+    pub(crate) plan: PreparedPlan,
+    pub(crate) binds: Vec<Assignment>,
+}
+
+/// A command and whom to tell when it was obeyed.
+struct Letter {
+    command: Command,
+    obeyed: Option<Sender<()>>,
+}
+
+/// The other threads' end of a worker.
+pub(crate) struct Handle {
+    mailbox: UnboundedSender<Letter>,
+    thread: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Starts worker `index`.
+    pub(crate) fn start(index: usize, shared: Arc<Shared>) -> io::Result<Self> {
+        let (mailbox, letters) = unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name(format!("fairlead-w{index}"))
+            .spawn(move || run(index, shared, letters))?;
+        Ok(Self { mailbox, thread })
+    }
+
+    /// Puts a command in the mailbox; `obeyed` is told when it was obeyed, and dropped if it never will be.
+    pub(crate) fn tell(&self, command: Command, obeyed: Option<Sender<()>>) {
+        // A worker that is gone drops the letter, and with it `obeyed`.
+        let _ = self.mailbox.send(Letter { command, obeyed });
+    }
+
+    /// Waits for the thread's end.
+    pub(crate) fn join(self) {
+        let _ = self.thread.join();
+    }
+}
+
+fn run(index: usize, shared: Arc<Shared>, letters: UnboundedReceiver<Letter>) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        // How many tasks run before sockets are looked at: what waits at the kernel waits this long at the most.
+        .event_interval(61)
+        .build_local(LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(index, shared, letters)),
+        Err(error) => shared.events.push(What::Trouble { message: format!("worker {index}: no event loop: {error}") }),
+    }
+}
+
+async fn serve(index: usize, shared: Arc<Shared>, mut letters: UnboundedReceiver<Letter>) {
+    let worker = Worker::new(index, shared);
+    tokio::task::spawn_local(Rc::clone(&worker.wheel).run());
+    tokio::task::spawn_local(Rc::clone(worker.telemetry.log()).run());
+    while let Some(Letter { command, obeyed }) = letters.recv().await {
+        if matches!(command, Command::Exit) {
+            break;
+        }
+        worker.obey(command);
+        if let Some(obeyed) = obeyed {
+            let _ = obeyed.send(());
+        }
+    }
+    worker.telemetry.log().flush();
+}
+
+impl Worker {
+    fn new(index: usize, shared: Arc<Shared>) -> Rc<Self> {
+        let wheel = Wheel::new(clock::now());
+        let log = Batch::new(Arc::clone(&shared.log));
+        let worker = Self {
+            index,
+            workers: shared.workers,
+            upstreams: Upstreams::new(Rc::clone(&wheel)),
+            wheel,
+            buffers: Buffers::new(),
+            sessions: SessionPool::default(),
+            rng: RefCell::new(Rng(fastrand::Rng::new())),
+            telemetry: telemetry::Local::new(log),
+            shedding: Shedding::default(),
+            reserve: Cell::new(None),
+            published: RefCell::default(),
+            acceptors: RefCell::default(),
+            shared,
+        };
+        worker.keep_reserve();
+        Rc::new(worker)
+    }
+
+    /// Keeps one descriptor for the time when there are none left.
+    pub(crate) fn keep_reserve(&self) {
+        let kept = self.reserve.take();
+        self.reserve.set(kept.or_else(|| std::fs::File::open("/dev/null").ok().map(OwnedFd::from)));
+    }
+
+    /// A connection's task panicked: counted and said; the worker goes on.
+    pub(crate) fn panicked(&self, payload: &(dyn Any + Send)) {
+        let message = (payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "without a message".to_owned());
+        self.shared.panics.fetch_add(1, Relaxed);
+        self.shared.events.push(What::WorkerPanic { worker: self.index, message });
+    }
+
+    fn place(&self) -> Place {
+        Place { index: self.index, workers: self.workers }
+    }
+
+    fn obey(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Publish(publication) => self.publish(&publication),
+            Command::Members { pool, members } => {
+                self.published.borrow().members(&pool, &members, self.place());
+                self.retain_idle();
+            }
+            Command::RetainIdle => self.retain_idle(),
+            Command::CutBackend(backend) => {
+                for cell in self.published.borrow().cells() {
+                    cell.connections().cut_backend(&backend, clock::now());
+                }
+            }
+            Command::CutListener(name) => {
+                for cell in self.published.borrow().draining().filter(|cell| cell.live.name == name) {
+                    cell.connections().cut(clock::now());
+                }
+            }
+            Command::Drain { idle_until } => {
+                for (_, acceptor) in self.acceptors.take() {
+                    acceptor.finish(self);
+                }
+                for cell in self.published.borrow().cells() {
+                    cell.close(Some(idle_until));
+                }
+            }
+            Command::Cut => {
+                for cell in self.published.borrow().cells() {
+                    cell.connections().cut(clock::now());
+                }
+            }
+            Command::Exit => {}
+        }
+    }
+
+    /// The switch: all of it happens in this one turn.
+    fn publish(self: &Rc<Self>, publication: &Publication) {
+        let PreparedPlan { plan, .. } = &publication.plan;
+        self.telemetry.log().configure(plan.access_log.clone().map(Arc::new));
+        self.published.borrow_mut().swap(&publication.plan, self.place());
+        let mut before = self.acceptors.take();
+        let mut after = HashMap::with_capacity(publication.binds.len());
+        for Assignment { bound, listener } in &publication.binds {
+            let published = self.published.borrow();
+            let cell = published.listener(listener).expect("invariant: binds are those of the Plan's listeners");
+            let acceptor = match before.remove(&bound.address) {
+                Some(acceptor) => {
+                    acceptor.retarget(cell);
+                    Ok(acceptor)
+                }
+                None => Acceptor::start(self, bound, cell),
+            };
+            match acceptor {
+                Ok(acceptor) => {
+                    after.insert(bound.address.clone(), acceptor);
+                }
+                Err(error) => self.shared.events.push(What::Trouble {
+                    message: format!("worker {} can't accept from {}: {error}", self.index, bound.address),
+                }),
+            }
+        }
+        self.acceptors.replace(after);
+        for acceptor in before.into_values() {
+            acceptor.finish(self);
+        }
+        self.retain_idle();
+    }
+
+    fn retain_idle(&self) {
+        self.upstreams.retain(&self.published.borrow().backend_keys());
+    }
+}

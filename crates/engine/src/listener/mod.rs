@@ -1,1 +1,12 @@
+//! Where connections come from: sockets that belong to the process, accepted from by every worker, within limits.
 
+mod accept;
+mod bind;
+mod guard;
+mod limits;
+mod shed;
+
+pub(crate) use accept::Acceptor;
+pub(crate) use bind::{BindError, Bound, Sockets};
+pub(crate) use guard::{ConnectionGuard, Connections};
+pub(crate) use limits::{ListenerLive, ProcessLimit};

@@ -1,1 +1,26 @@
+//! What happened: counters, durations, the access log; and what others read of it: statistics, metrics, events.
+//!
+//! Workers write, each its own part and without waiting for anybody; the service thread reads.
 
+mod access_log;
+mod counters;
+mod events;
+mod histogram;
+mod local;
+mod metrics;
+mod record;
+mod registry;
+mod stats;
+mod timestamp;
+
+pub(crate) use access_log::LogWriter;
+pub(crate) use counters::{BackendCounters, Code, CodeCounts, ListenerCounters, RouteCounters};
+pub use events::Event;
+pub(crate) use events::Events;
+pub(crate) use histogram::Distribution;
+pub(crate) use local::Local;
+pub(crate) use metrics::render;
+pub(crate) use record::{Blame, Record};
+pub(crate) use registry::{PreparedListener, PreparedMembers, PreparedPlan, Registry, Series};
+pub use stats::Stats;
+pub(crate) use stats::collect;

@@ -1,0 +1,240 @@
+//! One worker accepting from one bind: in batches, within limits, and never spinning when the system has run out.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use fairlead_balance::limit::Refused;
+use rustix::net::{SocketAddrAny, SocketFlags};
+use tokio::io::unix::AsyncFd;
+use tokio::task::AbortHandle;
+
+use super::bind::Bound;
+use super::guard::ConnectionGuard;
+use super::limits::{Full, LOOK_AGAIN};
+use super::shed::{self, Shed};
+use crate::http;
+use crate::io::{Peer, Stream};
+use crate::published::ListenerCell;
+use crate::telemetry::What;
+use crate::worker::Worker;
+
+/// Connections accepted in one turn: enough to amortise the wake-up, few enough for those that are open to go on.
+const BATCH: usize = 32;
+
+/// For how many looks, 100 ms each, connections wait when the system has no descriptors. Then they are told so.
+const PATIENCE: u32 = 10;
+
+/// A worker's end of a listening socket.
+pub(crate) struct Acceptor {
+    bound: Arc<Bound>,
+    socket: AsyncFd<Shared>,
+    cell: RefCell<Rc<ListenerCell>>,
+    task: RefCell<Option<AbortHandle>>,
+    /// Counted in `bound.paused`.
+    paused: Cell<bool>,
+}
+
+/// The process' socket: dropping the worker's end doesn't close it.
+struct Shared(Arc<OwnedFd>);
+
+impl AsRawFd for Shared {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What became of one attempt to accept.
+enum Accepted {
+    Connection,
+    /// The queue is empty.
+    Empty,
+    Full(Full),
+    /// The system has no descriptors or memory.
+    Exhausted(io::Error),
+}
+
+impl Acceptor {
+    /// Starts to accept for `cell`.
+    pub(crate) fn start(worker: &Rc<Worker>, bound: &Arc<Bound>, cell: &Rc<ListenerCell>) -> io::Result<Rc<Self>> {
+        let socket = AsyncFd::with_interest(Shared(bound.socket(worker.index)), tokio::io::Interest::READABLE)?;
+        let acceptor = Rc::new(Self {
+            bound: Arc::clone(bound),
+            socket,
+            cell: RefCell::new(Rc::clone(cell)),
+            task: RefCell::new(None),
+            paused: Cell::new(false),
+        });
+        let task = tokio::task::spawn_local(Rc::clone(&acceptor).run(Rc::clone(worker)));
+        acceptor.task.replace(Some(task.abort_handle()));
+        Ok(acceptor)
+    }
+
+    /// The bind is another listener's from now on.
+    pub(crate) fn retarget(&self, cell: &Rc<ListenerCell>) {
+        self.cell.replace(Rc::clone(cell));
+    }
+
+    /// Accepts what is queued and then no more. Called before the socket is closed: what it still held would be reset.
+    pub(crate) fn finish(&self, worker: &Rc<Worker>) {
+        while matches!(self.accept(worker), Accepted::Connection) {}
+        self.resumed(worker);
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+
+    async fn run(self: Rc<Self>, worker: Rc<Worker>) {
+        let mut looks = 0;
+        loop {
+            let Ok(mut ready) = self.socket.readable().await else { return };
+            let mut outcome = Accepted::Connection;
+            for _ in 0..BATCH {
+                outcome = self.accept(&worker);
+                if !matches!(outcome, Accepted::Connection) {
+                    break;
+                }
+                self.resumed(&worker);
+                looks = 0;
+            }
+            match outcome {
+                Accepted::Connection => tokio::task::yield_now().await,
+                Accepted::Empty => ready.clear_ready(),
+                Accepted::Full(full) => self.wait_for_place(&worker, full).await,
+                Accepted::Exhausted(error) => {
+                    looks += 1;
+                    self.pause(&worker, &error.to_string());
+                    worker.upstreams.close_idle();
+                    if looks > PATIENCE {
+                        self.refuse_queued(&worker);
+                    }
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn wait_for_place(&self, worker: &Worker, full: Full) {
+        let cell = Rc::clone(&self.cell.borrow());
+        // Said when it lasts: at the limit a place is often free a moment later.
+        let since = crate::clock::now();
+        cell.live.wait(full).await;
+        if since.elapsed() >= LOOK_AGAIN {
+            let reason = match full {
+                Full::Process => "the process has as many connections as its descriptors allow",
+                Full::Listener => "the listener has max_connections",
+            };
+            self.pause(worker, reason);
+        }
+    }
+
+    fn accept(&self, worker: &Rc<Worker>) -> Accepted {
+        let cell = Rc::clone(&self.cell.borrow());
+        let listener = cell.current();
+        if let Err(full) = cell.live.enter(&listener.plan) {
+            return Accepted::Full(full);
+        }
+        let (stream, peer) = match self.accept_stream() {
+            Ok(Some(accepted)) => accepted,
+            other => {
+                cell.live.leave();
+                return match other {
+                    Err(error) if is_exhausted(&error) => Accepted::Exhausted(error),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Empty,
+                    // The connection was gone before it was accepted, or its network is (accept(2)).
+                    _ => Accepted::Connection,
+                };
+            }
+        };
+        let counters = &listener.counters;
+        counters.accepted.add(1);
+        let client = match peer {
+            Peer::Ip(address) => cell.live.client(&listener.plan, address.ip()),
+            Peer::Unix => Ok(None),
+        };
+        match client {
+            Ok(client) => {
+                let guard = ConnectionGuard::new(&cell, client);
+                if worker.shared.is_short_of_memory() {
+                    counters.refused_memory.add(1);
+                    shed::refuse(&worker.shedding, stream, guard, Shed::Memory);
+                } else {
+                    http::serve(Rc::clone(worker), cell, stream, peer, guard);
+                }
+            }
+            Err(refused) => {
+                let (counter, why) = match refused {
+                    Refused::ClientLimit => (&counters.refused_per_client, Shed::ClientLimit),
+                    Refused::TableFull => (&counters.refused_clients, Shed::TooManyClients),
+                };
+                counter.add(1);
+                shed::refuse(&worker.shedding, stream, ConnectionGuard::new(&cell, None), why);
+            }
+        }
+        Accepted::Connection
+    }
+
+    /// One connection; `None` if there was one that is of no use.
+    fn accept_stream(&self) -> io::Result<Option<(Stream, Peer)>> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (socket, address) = rustix::net::acceptfrom_with(&self.socket.get_ref().0, flags)?;
+        let Some(address) = address.and_then(ip_address) else {
+            let stream = tokio::net::UnixStream::from_std(socket.into())?;
+            return Ok(Some((Stream::Unix(stream), Peer::Unix)));
+        };
+        let stream = tokio::net::TcpStream::from_std(socket.into())?;
+        Ok(Some((Stream::Tcp(stream), Peer::Ip(address))))
+    }
+
+    /// Answers a few of those that wait, each on the descriptor that is kept for this.
+    fn refuse_queued(&self, worker: &Worker) {
+        let listener = self.cell.borrow().current();
+        for _ in 0..BATCH {
+            drop(worker.reserve.take());
+            let Ok(socket) = rustix::net::accept_with(&self.socket.get_ref().0, SocketFlags::CLOEXEC) else { break };
+            listener.counters.refused_descriptors.add(1);
+            shed::refuse_at_once(&socket);
+            drop(socket);
+            worker.keep_reserve();
+        }
+        worker.keep_reserve();
+    }
+
+    fn pause(&self, worker: &Worker, reason: &str) {
+        if self.paused.replace(true) || self.bound.paused.fetch_add(1, Relaxed) > 0 {
+            return;
+        }
+        worker.shared.events.push(What::AcceptPaused {
+            listener: self.cell.borrow().live.name.to_string(),
+            bind: self.bound.address.clone(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn resumed(&self, worker: &Worker) {
+        if !self.paused.replace(false) || self.bound.paused.fetch_sub(1, Relaxed) > 1 {
+            return;
+        }
+        worker.shared.events.push(What::AcceptResumed {
+            listener: self.cell.borrow().live.name.to_string(),
+            bind: self.bound.address.clone(),
+        });
+    }
+}
+
+/// The peer's address; on a dual-stack socket IPv4 comes mapped (RFC 4291 2.5.5.2).
+fn ip_address(address: SocketAddrAny) -> Option<std::net::SocketAddr> {
+    let address: std::net::SocketAddr = address.try_into().ok()?;
+    let ip: IpAddr = address.ip().to_canonical();
+    Some(std::net::SocketAddr::new(ip, address.port()))
+}
+
+/// No descriptors in this process or on the machine, or no memory for a socket.
+fn is_exhausted(error: &io::Error) -> bool {
+    let errors = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| errors.contains(&code))
+}

@@ -1,0 +1,329 @@
+//! Listening sockets. They belong to the process: bound once, one a worker by `SO_REUSEPORT` (Unix sockets: one for
+//! all), and never closed while a Plan has their bind: closing one of several resets what its queue holds.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use fairlead_plan::SocketOptions;
+use fairlead_plan::spec::{Bind, BindAddress};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+
+/// Why an address can't be listened on: names it and says what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{address}: {problem}")]
+pub(crate) struct BindError {
+    address: String,
+    problem: String,
+}
+
+impl BindError {
+    fn new(address: impl ToString, problem: impl ToString) -> Self {
+        Self { address: address.to_string(), problem: problem.to_string() }
+    }
+
+    fn of(address: impl ToString, error: &io::Error) -> Self {
+        let problem = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there: stop it or choose another address (`ss -ltnp` shows it)".into()
+            }
+            io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address".into(),
+            io::ErrorKind::PermissionDenied => {
+                "not permitted: ports below 1024 need root or CAP_NET_BIND_SERVICE, a Unix socket a directory that \
+                 may be written to"
+                    .into()
+            }
+            _ => error.to_string(),
+        };
+        Self::new(address, problem)
+    }
+}
+
+/// By what an open socket is found again. A free port is found by its text, everything else by where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Address(String),
+    Text(String),
+}
+
+impl Key {
+    pub(crate) fn of(bind: &Bind) -> Self {
+        match &bind.address {
+            BindAddress::Any { port: 0 } => Self::Text(bind.text.clone()),
+            BindAddress::Any { port } => Self::Address(format!("*:{port}")),
+            BindAddress::Ip { address } if address.port() == 0 => Self::Text(bind.text.clone()),
+            BindAddress::Ip { address } => Self::Address(address.to_string()),
+            BindAddress::Unix { path } => Self::Address(format!("unix:{path}")),
+        }
+    }
+}
+
+/// One bind's sockets.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) key: Key,
+    /// Where it is: `[::]:8080`, `unix:/run/web.sock`.
+    pub(crate) address: String,
+    /// One a worker, or one for all.
+    sockets: Vec<Arc<OwnedFd>>,
+    /// Workers whose accepting is paused.
+    pub(super) paused: AtomicU32,
+    port: Option<u16>,
+    file: Option<SocketFile>,
+}
+
+impl Bound {
+    /// The socket that worker `index` accepts from.
+    pub(crate) fn socket(&self, index: usize) -> Arc<OwnedFd> {
+        Arc::clone(&self.sockets[index % self.sockets.len()])
+    }
+
+    /// Binds, without listening yet. `ours`: ports this process listens on already, which need no look for others.
+    fn bind(bind: &Bind, options: &SocketOptions, workers: usize, ours: &[u16]) -> Result<Self, BindError> {
+        let key = Key::of(bind);
+        match &bind.address {
+            BindAddress::Unix { path } => Self::unix(key, Path::new(path), options),
+            BindAddress::Ip { address } => Self::tcp(key, bind, *address, Family::of(address), workers, ours),
+            BindAddress::Any { port } => {
+                let dual = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
+                let bound = Self::tcp(key.clone(), bind, dual, Family::Dual, workers, ours);
+                match bound {
+                    Err(_) if !has_ipv6() => {
+                        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
+                        Self::tcp(key, bind, v4, Family::V4, workers, ours)
+                    }
+                    bound => bound,
+                }
+            }
+        }
+    }
+
+    fn tcp(
+        key: Key,
+        bind: &Bind,
+        address: SocketAddr,
+        family: Family,
+        workers: usize,
+        ours: &[u16],
+    ) -> Result<Self, BindError> {
+        let failed = |error: io::Error| BindError::of(&bind.text, &error);
+        let (first, address) = if address.port() == 0 {
+            free_port(address, family, bind.port_hint).map_err(failed)?
+        } else {
+            if !ours.contains(&address.port()) {
+                // The same user's second program could share the port in silence: a bind without sharing finds it.
+                tcp_socket(family, false).and_then(|probe| probe.bind(&address.into())).map_err(failed)?;
+            }
+            (bound_socket(address, family).map_err(failed)?, address)
+        };
+        let mut sockets = vec![first];
+        for _ in 1..workers {
+            sockets.push(bound_socket(address, family).map_err(failed)?);
+        }
+        let sockets = sockets.into_iter().map(|socket| Arc::new(socket.into())).collect();
+        let port = Some(address.port());
+        Ok(Self { key, address: address.to_string(), sockets, paused: AtomicU32::new(0), port, file: None })
+    }
+
+    fn unix(key: Key, path: &Path, options: &SocketOptions) -> Result<Self, BindError> {
+        let shown = format!("unix:{}", path.display());
+        remove_stale(path)?;
+        let failed = |error: io::Error| BindError::of(&shown, &error);
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None).map_err(failed)?;
+        socket.bind(&SockAddr::unix(path).map_err(failed)?).map_err(failed)?;
+        let file = SocketFile::of(path).map_err(failed)?;
+        if let Some(mode) = options.mode {
+            // Before it listens: nobody gets in by a wider mode.
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+        }
+        let sockets = vec![Arc::new(socket.into())];
+        Ok(Self { key, address: shown, sockets, paused: AtomicU32::new(0), port: None, file: Some(file) })
+    }
+
+    /// Listens, or applies changed options to a socket that does.
+    fn listen(&self, options: &SocketOptions) -> Result<(), BindError> {
+        let failed = |error: io::Error| BindError::of(&self.address, &error);
+        let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+        for socket in &self.sockets {
+            let socket = SockRef::from(&**socket);
+            if self.file.is_none() {
+                // Accepted connections inherit both: no call for each of them.
+                socket.set_tcp_nodelay(true).map_err(failed)?;
+                socket.set_keepalive(options.keepalive.is_some()).map_err(failed)?;
+                if let Some(time) = options.keepalive {
+                    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time)).map_err(failed)?;
+                }
+            }
+            socket.listen(backlog).map_err(failed)?;
+        }
+        match (&self.file, options.mode) {
+            (Some(file), Some(mode)) => file.set_mode(mode).map_err(failed),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+    /// IPv6 that takes IPv4 too.
+    Dual,
+}
+
+impl Family {
+    fn of(address: &SocketAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+fn has_ipv6() -> bool {
+    let Ok(socket) = Socket::new(Domain::IPV6, Type::STREAM, None) else { return false };
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).is_ok()
+}
+
+fn tcp_socket(family: Family, shared: bool) -> io::Result<Socket> {
+    let domain = if family == Family::V4 { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), None)?;
+    if family != Family::V4 {
+        socket.set_only_v6(family == Family::V6)?;
+    }
+    // Connections of an earlier life in TIME_WAIT don't keep the address.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    Ok(socket)
+}
+
+fn bound_socket(address: SocketAddr, family: Family) -> io::Result<Socket> {
+    let socket = tcp_socket(family, true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A port that nobody has: the one of before if possible. Without a port the kernel never picks a shared one.
+fn free_port(
+    mut address: SocketAddr,
+    family: Family,
+    hint: Option<u16>,
+) -> io::Result<(Socket, SocketAddr)> {
+    if let Some(port) = hint {
+        address.set_port(port);
+        let probe = tcp_socket(family, false).and_then(|probe| probe.bind(&address.into()));
+        if let Ok(socket) = probe.and_then(|()| bound_socket(address, family)) {
+            return Ok((socket, address));
+        }
+        address.set_port(0);
+    }
+    let socket = bound_socket(address, family)?;
+    let taken = socket.local_addr()?.as_socket().expect("invariant: an IP socket has an IP address");
+    Ok((socket, taken))
+}
+
+/// Removes a socket file that a dead process left; refuses to take what somebody uses.
+pub(crate) fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let shown = format!("unix:{}", path.display());
+    let kind = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(BindError::of(shown, &error)),
+        Ok(metadata) => metadata.file_type(),
+    };
+    if !kind.is_socket() {
+        return Err(BindError::new(shown, "the file is no socket: remove it or choose another path"));
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| BindError::of(shown, &error))
+        }
+        Ok(_) => Err(BindError::new(
+            shown,
+            "another program listens there: stop it or choose another path (`ss -lxp` shows it)",
+        )),
+        Err(error) => Err(BindError::of(shown, &error)),
+    }
+}
+
+/// A Unix socket's name in the file system, removed with the socket.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(mode))
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Another process may have put its own there since.
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
+        if ours {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// All sockets of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets(HashMap<Key, Arc<Bound>>);
+
+/// A bind as a Plan wants it.
+pub(crate) struct Wanted<'a> {
+    pub(crate) bind: &'a Bind,
+    pub(crate) options: &'a SocketOptions,
+}
+
+impl Sockets {
+    /// What `wanted` needs, in its order: what is open stays, the rest is bound and listens. If one fails, those bound
+    /// here are closed again, and each failure is said with its index.
+    pub(crate) fn prepare(
+        &self,
+        wanted: &[Wanted<'_>],
+        workers: usize,
+    ) -> Result<Vec<Arc<Bound>>, Vec<(usize, BindError)>> {
+        let ours: Vec<u16> = self.0.values().filter_map(|bound| bound.port).collect();
+        let mut errors = Vec::new();
+        let mut all = Vec::with_capacity(wanted.len());
+        for (index, want) in wanted.iter().enumerate() {
+            let bound = match self.0.get(&Key::of(want.bind)) {
+                Some(open) => Ok(Arc::clone(open)),
+                None => Bound::bind(want.bind, want.options, workers, &ours).map(Arc::new),
+            };
+            match bound {
+                Ok(bound) => all.push(bound),
+                Err(error) => errors.push((index, error)),
+            }
+        }
+        if errors.is_empty() {
+            // Only now: nobody connects to what would be undone.
+            for (index, (bound, want)) in all.iter().zip(wanted).enumerate() {
+                if let Err(error) = bound.listen(want.options) {
+                    errors.push((index, error));
+                }
+            }
+        }
+        if errors.is_empty() { Ok(all) } else { Err(errors) }
+    }
+
+    /// These are the sockets now; returns those that are no longer wanted.
+    pub(crate) fn replace(&mut self, all: &[Arc<Bound>]) -> Vec<Arc<Bound>> {
+        let fresh = all.iter().map(|bound| (bound.key.clone(), Arc::clone(bound))).collect();
+        let before = std::mem::replace(&mut self.0, fresh);
+        before.into_values().filter(|bound| !self.0.contains_key(&bound.key)).collect()
+    }
+}

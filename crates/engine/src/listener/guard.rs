@@ -1,0 +1,131 @@
+//! One open connection: counted while it lives, and reachable when it has to end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fairlead_balance::BackendLive;
+use fairlead_balance::limit::Held;
+
+use crate::clock::{Deadline, Phase};
+use crate::published::ListenerCell;
+
+/// The open connections of one listener on one worker.
+#[derive(Default)]
+pub(crate) struct Connections(RefCell<Slab>);
+
+#[derive(Default)]
+struct Slab {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Entry {
+    deadline: Option<Rc<Deadline>>,
+    /// Address of the `BackendLive` it uses now, 0 for none: identity only, never followed.
+    backend: usize,
+}
+
+impl Connections {
+    fn add(&self) -> u32 {
+        let mut slab = self.0.borrow_mut();
+        if let Some(slot) = slab.free.pop() {
+            return slot;
+        }
+        slab.entries.push(Entry::default());
+        slab.entries.len() as u32 - 1
+    }
+
+    fn remove(&self, slot: u32) {
+        let mut slab = self.0.borrow_mut();
+        slab.entries[slot as usize] = Entry::default();
+        slab.free.push(slot);
+        if slab.free.len() == slab.entries.len() {
+            // A burst's slots are not kept for ever.
+            *slab = Slab::default();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let slab = self.0.borrow();
+        slab.entries.len() - slab.free.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Those that `wanted` holds for, cloned: a deadline that fires may end a connection and so come back here.
+    fn deadlines(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Rc<Deadline>> {
+        let slab = self.0.borrow();
+        slab.entries.iter().filter(|entry| wanted(entry)).filter_map(|entry| entry.deadline.clone()).collect()
+    }
+
+    /// Connections that wait for a request have until `at` at the most.
+    pub(crate) fn shorten_idle(&self, at: Instant) {
+        for deadline in self.deadlines(|_| true) {
+            deadline.bring_forward(Phase::Idle, at);
+        }
+    }
+
+    /// Cuts every connection.
+    pub(crate) fn cut(&self, now: Instant) {
+        for deadline in self.deadlines(|_| true) {
+            deadline.set(Phase::Stop, now);
+        }
+    }
+
+    /// Cuts every connection whose request or tunnel is with `backend`.
+    pub(crate) fn cut_backend(&self, backend: &Arc<BackendLive>, now: Instant) {
+        let identity = Arc::as_ptr(backend) as usize;
+        for deadline in self.deadlines(|entry| entry.backend == identity) {
+            deadline.set(Phase::Stop, now);
+        }
+    }
+}
+
+/// Keeps one connection counted, by process, listener and client; dropped with the connection.
+pub(crate) struct ConnectionGuard {
+    cell: Rc<ListenerCell>,
+    slot: u32,
+    /// Its place in its client's count.
+    client: Option<Held>,
+}
+
+impl ConnectionGuard {
+    /// Takes over what was taken of the listener's limits.
+    pub(super) fn new(cell: &Rc<ListenerCell>, client: Option<Held>) -> Self {
+        let slot = cell.connections().add();
+        Self { cell: Rc::clone(cell), slot, client }
+    }
+
+    /// Makes the connection's deadline reachable, so that a drain can shorten its waiting and cut it at the end
+    /// (by [`Phase::Stop`]). To be called once, before the connection first waits.
+    pub(crate) fn watch(&self, deadline: &Rc<Deadline>) {
+        self.entry(|entry| entry.deadline = Some(Rc::clone(deadline)));
+    }
+
+    /// Says which backend the connection's request or tunnel is with now, so that a removed backend's last requests
+    /// can be cut at its drain's end; `None` between requests.
+    #[inline]
+    pub(crate) fn uses(&self, backend: Option<&Arc<BackendLive>>) {
+        self.entry(|entry| entry.backend = backend.map_or(0, |live| Arc::as_ptr(live) as usize));
+    }
+
+    fn entry(&self, change: impl FnOnce(&mut Entry)) {
+        let mut slab = self.cell.connections().0.borrow_mut();
+        change(&mut slab.entries[self.slot as usize]);
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.cell.connections().remove(self.slot);
+        if let Some(held) = self.client.take() {
+            self.cell.live.client_left(held);
+        }
+        self.cell.live.leave();
+    }
+}

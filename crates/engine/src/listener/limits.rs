@@ -1,0 +1,128 @@
+//! How many connections may be open, in all, by listener, by client. What outlives a Plan hangs on the listener's name.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use fairlead_balance::limit::{Held, PerClient, Refused, Slots};
+use fairlead_plan as plan;
+use tokio::sync::Notify;
+
+/// A paused acceptor looks again after this, whatever it was told: 100 ms is the granularity of every limit.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A count with a maximum, and those who wait for it to fall.
+#[derive(Debug, Default)]
+struct Capacity {
+    slots: Slots,
+    waiting: AtomicU32,
+    freed: Notify,
+}
+
+impl Capacity {
+    fn give(&self) {
+        self.slots.give();
+        // Nobody waits in the ordinary case: one load of a line that was just written.
+        if self.waiting.load(Relaxed) > 0 {
+            self.freed.notify_waiters();
+        }
+    }
+
+    async fn wait(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+        let _ = tokio::time::timeout(LOOK_AGAIN, self.freed.notified()).await;
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Connections of the whole process.
+#[derive(Debug)]
+pub(crate) struct ProcessLimit {
+    capacity: Capacity,
+    max: u32,
+}
+
+impl ProcessLimit {
+    pub(crate) fn new(max: u32) -> Arc<Self> {
+        Arc::new(Self { capacity: Capacity::default(), max })
+    }
+
+    /// Client connections now.
+    pub(crate) fn open(&self) -> u32 {
+        self.capacity.slots.taken()
+    }
+
+    /// Client connections at the most.
+    pub(crate) fn max(&self) -> u32 {
+        self.max
+    }
+}
+
+/// What is known about a listener over its Plans: how many connections it has, and of whom.
+#[derive(Debug)]
+pub(crate) struct ListenerLive {
+    pub(crate) name: Arc<str>,
+    process: Arc<ProcessLimit>,
+    capacity: Capacity,
+    clients: OnceLock<PerClient>,
+}
+
+/// Which limit a new connection has to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    Process,
+    Listener,
+}
+
+impl ListenerLive {
+    pub(crate) fn new(name: Arc<str>, process: Arc<ProcessLimit>) -> Arc<Self> {
+        Arc::new(Self { name, process, capacity: Capacity::default(), clients: OnceLock::new() })
+    }
+
+    /// Open connections of this listener.
+    pub(crate) fn connections(&self) -> u32 {
+        self.capacity.slots.taken()
+    }
+
+    /// Takes a place for a connection that is about to be accepted.
+    pub(super) fn enter(&self, listener: &plan::Listener) -> Result<(), Full> {
+        if !self.process.capacity.slots.try_take(self.process.max) {
+            return Err(Full::Process);
+        }
+        let max = listener.max_connections.map_or(u32::MAX, |max| u32::try_from(max).unwrap_or(u32::MAX));
+        if !self.capacity.slots.try_take(max) {
+            self.process.capacity.give();
+            return Err(Full::Listener);
+        }
+        Ok(())
+    }
+
+    /// Gives the place back.
+    pub(super) fn leave(&self) {
+        self.capacity.give();
+        self.process.capacity.give();
+    }
+
+    /// Waits until a place may be free.
+    pub(super) async fn wait(&self, full: Full) {
+        match full {
+            Full::Process => self.process.capacity.wait().await,
+            Full::Listener => self.capacity.wait().await,
+        }
+    }
+
+    /// Counts a connection of `client`, if there is a limit.
+    pub(super) fn client(&self, listener: &plan::Listener, client: IpAddr) -> Result<Option<Held>, Refused> {
+        let Some(max) = listener.max_connections_per_client else { return Ok(None) };
+        // As many clients as there can be connections: no client is refused because the table is full.
+        let table = self.clients.get_or_init(|| PerClient::new(self.process.max as usize, fastrand::u64(..)));
+        table.try_take(client, u32::try_from(max).unwrap_or(u32::MAX)).map(Some)
+    }
+
+    pub(super) fn client_left(&self, held: Held) {
+        if let Some(table) = self.clients.get() {
+            table.give(held);
+        }
+    }
+}

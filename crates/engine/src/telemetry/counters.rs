@@ -1,0 +1,241 @@
+//! Numbers with one writer: each worker owns its own, the service thread adds them up.
+//!
+//! A counter of one's own is a plain load and a plain store, no locked instruction and no shared cache line;
+//! a reader sees a value that is at most one update old.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+
+use super::histogram::Histogram;
+
+/// A number that only its worker adds to.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`; only the owning worker may call it.
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// The value now, from any thread.
+    #[inline]
+    pub(crate) fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Different status codes that are counted by themselves; further ones fall into their class (`4xx`).
+///
+/// A backend that answers with every number there is must not grow the label set.
+const DISTINCT_CODES: usize = 24;
+
+#[derive(Debug, Default)]
+struct CodeSlot {
+    code: AtomicU16,
+    count: Counter,
+}
+
+#[derive(Debug, Default)]
+struct CodeTable {
+    slots: [CodeSlot; DISTINCT_CODES],
+    /// By first digit, 1 to 5; index 0 takes what is no status code.
+    classes: [Counter; 6],
+}
+
+/// Answers by status code. Takes memory at the first answer: ten thousand routes that nobody asks for cost nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Codes(OnceLock<Box<CodeTable>>);
+
+impl Codes {
+    /// Counts one answer; only the owning worker may call it.
+    #[inline]
+    pub(crate) fn count(&self, code: u16) {
+        let table = self.0.get_or_init(Box::default);
+        for slot in &table.slots {
+            match slot.code.load(Relaxed) {
+                0 => slot.code.store(code, Relaxed),
+                taken if taken == code => {}
+                _ => continue,
+            }
+            slot.count.add(1);
+            return;
+        }
+        let class = usize::from(code / 100);
+        table.classes[if class < table.classes.len() { class } else { 0 }].add(1);
+    }
+
+    /// Adds these counts to `sum`.
+    pub(crate) fn add_to(&self, sum: &mut CodeCounts) {
+        let Some(table) = self.0.get() else { return };
+        for slot in &table.slots {
+            let code = slot.code.load(Relaxed);
+            if code == 0 {
+                break;
+            }
+            sum.add(Code::Exact(code), slot.count.value());
+        }
+        for (class, count) in table.classes.iter().enumerate() {
+            if count.value() > 0 {
+                sum.add(Code::Class(class as u16), count.value());
+            }
+        }
+    }
+}
+
+/// What a count of answers is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Code {
+    Exact(u16),
+    /// The first digit of codes that did not fit the table.
+    Class(u16),
+}
+
+impl Code {
+    /// The first digit.
+    pub(crate) fn class(self) -> u16 {
+        match self {
+            Self::Exact(code) => code / 100,
+            Self::Class(class) => class,
+        }
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(code) => write!(f, "{code}"),
+            Self::Class(class) => write!(f, "{class}xx"),
+        }
+    }
+}
+
+/// Sums over workers, in order of the code.
+#[derive(Debug, Default)]
+pub(crate) struct CodeCounts(std::collections::BTreeMap<Code, u64>);
+
+impl CodeCounts {
+    fn add(&mut self, code: Code, count: u64) {
+        *self.0.entry(code).or_default() += count;
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Code, u64)> {
+        self.0.iter().map(|(code, count)| (*code, *count))
+    }
+
+    /// By class: `2xx` → count, only those that occur.
+    pub(crate) fn by_class(&self) -> std::collections::BTreeMap<String, u64> {
+        let mut classes = std::collections::BTreeMap::new();
+        for (code, count) in self.iter() {
+            *classes.entry(Code::Class(code.class()).to_string()).or_default() += count;
+        }
+        classes
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+/// What one worker knows about a route.
+#[derive(Debug, Default)]
+pub(crate) struct RouteCounters {
+    pub(crate) codes: Codes,
+}
+
+/// What one worker knows about a backend.
+#[derive(Debug, Default)]
+pub(crate) struct BackendCounters {
+    /// Requests sent to it, tries included.
+    pub(crate) requests: Counter,
+    pub(crate) codes: Codes,
+    pub(crate) connect_failures: Counter,
+    /// Connections it ended in the middle of a request or an answer.
+    pub(crate) resets: Counter,
+    /// Answers that did not come in time.
+    pub(crate) timeouts: Counter,
+    /// Bytes received from it.
+    pub(crate) bytes_in: Counter,
+    /// Bytes sent to it.
+    pub(crate) bytes_out: Counter,
+    latency: OnceLock<Box<Histogram>>,
+}
+
+impl BackendCounters {
+    /// Notes the time from a request's last byte to its answer's head.
+    #[inline]
+    pub(crate) fn latency(&self, taken: std::time::Duration) {
+        self.latency.get_or_init(Box::default).record(taken);
+    }
+
+    pub(crate) fn latencies(&self) -> Option<&Histogram> {
+        self.latency.get().map(|histogram| &**histogram)
+    }
+}
+
+/// What one worker knows about a listener.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerCounters {
+    pub(crate) accepted: Counter,
+    pub(crate) refused_connections: Counter,
+    pub(crate) refused_per_client: Counter,
+    pub(crate) refused_clients: Counter,
+    pub(crate) refused_memory: Counter,
+    pub(crate) refused_descriptors: Counter,
+    /// Every answer, also those without a route.
+    pub(crate) codes: Codes,
+    /// Answers to requests that no route took.
+    pub(crate) unrouted: Codes,
+    /// Bytes received from clients.
+    pub(crate) bytes_in: Counter,
+    /// Bytes sent to clients.
+    pub(crate) bytes_out: Counter,
+    /// From a request's first byte to its answer's last.
+    pub(crate) duration: Histogram,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(codes: &Codes) -> Vec<(String, u64)> {
+        let mut sum = CodeCounts::default();
+        codes.add_to(&mut sum);
+        sum.iter().map(|(code, count)| (code.to_string(), count)).collect()
+    }
+
+    #[test]
+    fn codes_are_counted_by_themselves() {
+        let codes = Codes::default();
+        for code in [200, 404, 200, 502] {
+            codes.count(code);
+        }
+        let expected = [("200", 2), ("404", 1), ("502", 1)].map(|(code, n)| (code.to_owned(), n));
+        assert_eq!(counts(&codes), expected);
+    }
+
+    #[test]
+    fn a_backend_that_answers_with_every_code_does_not_grow_the_table() {
+        let codes = Codes::default();
+        for code in 100..1000 {
+            codes.count(code);
+        }
+        let counts = counts(&codes);
+        assert!(counts.len() <= DISTINCT_CODES + 6, "{counts:?}");
+        assert_eq!(counts.iter().map(|(_, n)| n).sum::<u64>(), 900);
+        assert!(counts.contains(&("5xx".to_owned(), 100)));
+    }
+
+    #[test]
+    fn classes_are_the_sum_of_their_codes() {
+        let codes = Codes::default();
+        for code in [200, 201, 204, 503] {
+            codes.count(code);
+        }
+        let mut sum = CodeCounts::default();
+        codes.add_to(&mut sum);
+        assert_eq!(sum.by_class(), [("2xx".to_owned(), 3), ("5xx".to_owned(), 1)].into());
+        assert_eq!(sum.total(), 4);
+    }
+}

@@ -1,0 +1,44 @@
+//! A worker's own telemetry: where a request is reported when it is over.
+
+use std::rc::Rc;
+
+use super::access_log::Batch;
+use super::record::Record;
+
+/// One a worker.
+pub(crate) struct Local {
+    log: Rc<Batch>,
+}
+
+impl Local {
+    pub(crate) fn new(log: Rc<Batch>) -> Self {
+        Self { log }
+    }
+
+    /// Counts a request that is over, and logs it where that is asked for.
+    pub(crate) fn request(&self, record: &Record<'_>) {
+        let listener = &record.listener.counters;
+        listener.codes.count(record.status);
+        listener.bytes_in.add(record.request_bytes);
+        listener.bytes_out.add(record.response_bytes);
+        listener.duration.record(record.duration);
+        let logged = match record.route {
+            Some(route) => {
+                route.counters.codes.count(record.status);
+                route.plan.access_log
+            }
+            None => {
+                listener.unrouted.count(record.status);
+                true
+            }
+        };
+        if logged {
+            self.log.request(record);
+        }
+    }
+
+    /// The worker's part of the access log.
+    pub(crate) fn log(&self) -> &Rc<Batch> {
+        &self.log
+    }
+}
