@@ -1,1 +1,10 @@
+//! What only the operating system can do. The one module of this crate where `unsafe` is allowed.
+#![allow(unsafe_code)] // each block says why it is sound
 
+mod privileges;
+mod resources;
+mod signals;
+
+pub(crate) use privileges::{User, drop_privileges};
+pub(crate) use resources::{Usage, disable_huge_pages, raise_descriptor_limit, usage};
+pub(crate) use signals::ignore_terminal_signals;

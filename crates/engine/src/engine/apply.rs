@@ -1,0 +1,279 @@
+//! From one configuration to the next: prepare, publish, acknowledge.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, PoisonError};
+
+use fairlead_plan::spec::{Members, Spec};
+use fairlead_plan::{AccessLog, Membership, Plan};
+use serde::Serialize;
+
+use super::shared::{ServedListener, Shared, State};
+use crate::clock;
+use crate::error::{CallError, Problem};
+use crate::listener::{BindError, Bound, ListenerLive, Wanted};
+use crate::telemetry::{PreparedListener, PreparedMembers, PreparedPlan, Sink, What};
+use crate::unix::{User, drop_privileges};
+use crate::worker::{self, Assignment, Handle, Publication};
+
+/// What an accepted configuration came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// Of the description.
+    pub version: u64,
+    /// Listener → bind as written → address it is bound to.
+    pub bound: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Everything a Plan needs, ready; dropping it undoes it.
+struct Prepared {
+    publication: Publication,
+    lives: HashMap<Arc<str>, Arc<ListenerLive>>,
+    bounds: Vec<Arc<Bound>>,
+    /// Where the access log goes from now on, if that changes.
+    sink: Option<Option<Sink>>,
+}
+
+impl Shared {
+    pub(crate) fn apply(self: &Arc<Self>, spec: &Spec) -> Result<Applied, CallError> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.state().stopping {
+            return Err(CallError::internal("the engine is stopping: start another one"));
+        }
+        let plan = Plan::build(spec, &self.live)?;
+        let prepared = self.prepare(plan)?;
+        self.start_workers()?;
+        if let Some(sink) = prepared.sink {
+            self.log.redirect(sink);
+        }
+        let publication = Arc::new(prepared.publication);
+        self.tell_all(|| worker::Command::Publish(Arc::clone(&publication)))?;
+        let applied = self.commit(&publication, &prepared.lives, &prepared.bounds);
+        self.registry.forget_unused();
+        self.events.push(What::Applied { version: applied.version });
+        Ok(applied)
+    }
+
+    /// Touches nothing that is served.
+    fn prepare(&self, plan: Plan) -> Result<Prepared, CallError> {
+        let state = self.state();
+        let members = self.memberships(&plan, &state.resolved);
+        let sink = prepare_log(state.plan.as_deref(), &plan)?;
+        let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
+            .flat_map(|listener| listener.binds.iter().map(|bind| Wanted { bind, options: &listener.socket }))
+            .collect();
+        let bounds = state.sockets.prepare(&wanted, self.workers).map_err(|errors| bind_errors(&plan, errors))?;
+        let mut lives: HashMap<_, _> =
+            state.listeners.iter().map(|served| (Arc::clone(&served.live.name), Arc::clone(&served.live))).collect();
+        for leaving in &state.draining.listeners {
+            let live = &leaving.served.live;
+            lives.entry(Arc::clone(&live.name)).or_insert_with(|| Arc::clone(live));
+        }
+        drop(state);
+        let mut binds = Vec::with_capacity(bounds.len());
+        let names = plan.listeners.iter().flat_map(|listener| listener.binds.iter().map(|_| &listener.name));
+        for (bound, name) in bounds.iter().zip(names) {
+            binds.push(Assignment { bound: Arc::clone(bound), listener: Arc::clone(name) });
+        }
+        let listeners = (plan.listeners.iter())
+            .map(|listener| PreparedListener {
+                live: Arc::clone(lives.entry(Arc::clone(&listener.name)).or_insert_with(|| {
+                    ListenerLive::new(Arc::clone(&listener.name), Arc::clone(&self.process))
+                })),
+                counters: self.registry.listener(&listener.name),
+                routes: (listener.routes.iter())
+                    .map(|route| self.registry.route(&listener.name, &route.id))
+                    .collect(),
+            })
+            .collect();
+        let plan = PreparedPlan { plan: self.census.admit(plan), listeners, members };
+        Ok(Prepared { publication: Publication { plan, binds }, lives, bounds, sink })
+    }
+
+    /// Who is in each pool: what the Plan says, or for a resolved pool what was said last.
+    fn memberships(&self, plan: &Plan, resolved: &HashMap<String, Members>) -> Vec<PreparedMembers> {
+        plan.pools
+            .iter()
+            .map(|pool| {
+                let last = resolved.get(&*pool.name).filter(|_| pool.resolved);
+                let known = last.and_then(|last| {
+                    Membership::build(&pool.name, pool.algorithm, &last.backends, last.generation, &self.live).ok()
+                });
+                self.registry.members(&pool.name, known.map_or_else(|| Arc::clone(&pool.membership), Arc::new))
+            })
+            .collect()
+    }
+
+    /// With the first Plan: the addresses are bound, so the rights to bind them can go, and threads can come.
+    fn start_workers(self: &Arc<Self>) -> Result<(), CallError> {
+        if !self.state().workers.is_empty() {
+            return Ok(());
+        }
+        if let Some(name) = &self.settings.user {
+            let user = User::named(name).and_then(|user| {
+                if user.is_current() { Ok(()) } else { drop_privileges(&user) }
+            });
+            user.map_err(|error| CallError::refused_at(&["runtime", "user"], format_args!("can't become {name}: {error}")))?;
+        }
+        let started = self.log.start().and_then(|()| {
+            (0..self.workers).map(|index| Handle::start(index, Arc::clone(self))).collect::<Result<Vec<_>, _>>()
+        });
+        let handles = started.map_err(|error| CallError::internal(format_args!("no thread for a worker: {error}")))?;
+        self.state().workers = handles;
+        Ok(())
+    }
+
+    /// Tells every worker and waits until all have obeyed.
+    pub(super) fn tell_all(&self, command: impl Fn() -> worker::Command) -> Result<(), CallError> {
+        let (obeyed, obedience) = channel();
+        let workers = {
+            let state = self.state();
+            for worker in &state.workers {
+                worker.tell(command(), Some(obeyed.clone()));
+            }
+            state.workers.len()
+        };
+        drop(obeyed);
+        if obedience.iter().count() < workers {
+            return Err(CallError::internal("a worker has died: the engine must be started anew"));
+        }
+        Ok(())
+    }
+
+    /// All workers have switched: this is the state now.
+    fn commit(
+        &self,
+        publication: &Publication,
+        lives: &HashMap<Arc<str>, Arc<ListenerLive>>,
+        bounds: &[Arc<Bound>],
+    ) -> Applied {
+        let plan = &publication.plan.plan;
+        let mut bounds_left = bounds.iter();
+        let served: Vec<ServedListener> = (plan.listeners.iter())
+            .map(|listener| ServedListener {
+                live: Arc::clone(&lives[&listener.name]),
+                binds: (listener.binds.iter().zip(&mut bounds_left))
+                    .map(|(bind, bound)| (bind.text.clone(), bound.address.clone()))
+                    .collect(),
+            })
+            .collect();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let before = std::mem::replace(&mut state.listeners, served);
+        self.follow_listeners(state, before);
+        let members = (plan.pools.iter().zip(&publication.plan.members))
+            .map(|(pool, members)| (Arc::clone(&pool.name), members.clone()))
+            .collect();
+        let before = std::mem::replace(&mut state.members, members);
+        for (pool, before) in &before {
+            self.follow_backends(state, pool, Some(before));
+        }
+        for pool in plan.pools.iter().filter(|pool| !before.contains_key(&pool.name)) {
+            self.follow_backends(state, &pool.name, None);
+        }
+        state.resolved.retain(|name, _| plan.pools.iter().any(|pool| pool.resolved && *pool.name == **name));
+        state.plan = Some(Arc::clone(plan));
+        let closed = state.sockets.replace(bounds);
+        let applied = Applied { version: plan.version, bound: bound_addresses(&state.listeners) };
+        drop(guard);
+        drop(closed);
+        applied
+    }
+
+    fn follow_listeners(&self, state: &mut State, before: Vec<ServedListener>) {
+        for listener in &state.listeners {
+            state.draining.listener_is_back(&listener.live.name);
+        }
+        let drain = state.plan.as_ref().map(|plan| plan.drain_timeout).unwrap_or_default();
+        for served in before {
+            if !state.listeners.iter().any(|listener| listener.live.name == served.live.name) {
+                state.draining.listener_left(served, clock::now() + drain);
+            }
+        }
+    }
+
+    /// Notes who joined and who left a pool. To be called while `state.plan` is still the one before.
+    fn follow_backends(&self, state: &mut State, pool: &Arc<str>, before: Option<&PreparedMembers>) {
+        let after = state.members.get(pool);
+        let has = |members: Option<&PreparedMembers>, wanted: &fairlead_plan::Backend| {
+            members.is_some_and(|members| {
+                members.shared.backends.iter().any(|backend| Arc::ptr_eq(&backend.live, &wanted.live))
+            })
+        };
+        for backend in after.iter().flat_map(|members| &members.shared.backends) {
+            if !has(before, backend) && !state.draining.backend_is_back(backend) {
+                let (pool, backend) = (pool.to_string(), backend.id.to_string());
+                self.events.push(What::BackendJoined { pool, backend });
+            }
+        }
+        let drain = (state.plan.iter().flat_map(|plan| &plan.pools))
+            .find(|known| known.name == *pool)
+            .map(|pool| pool.drain)
+            .unwrap_or_default();
+        for (backend, counters) in before.iter().flat_map(|m| m.shared.backends.iter().zip(&m.counters)) {
+            if !has(after, backend) {
+                state.draining.backend_left(pool, backend, counters, clock::now() + drain);
+            }
+        }
+    }
+
+    pub(crate) fn members(&self, members: Members) -> Result<(), CallError> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((pool, before)) = self.wanted(&members) else {
+            self.ignored_members.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            return Ok(());
+        };
+        let membership =
+            Membership::build(&members.pool, pool.algorithm, &members.backends, members.generation, &self.live)?;
+        let prepared = self.registry.members(&pool.name, Arc::new(membership));
+        self.tell_all(|| worker::Command::Members { pool: Arc::clone(&pool.name), members: prepared.clone() })?;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.members.insert(Arc::clone(&pool.name), prepared);
+        self.follow_backends(state, &pool.name, Some(&before));
+        state.resolved.insert(members.pool.clone(), members);
+        Ok(())
+    }
+
+    /// The pool that this list is for, and who is in it now.
+    fn wanted(&self, members: &Members) -> Option<(Arc<fairlead_plan::Pool>, PreparedMembers)> {
+        let state = self.state();
+        let plan = state.plan.as_ref()?;
+        let pool = plan.pools.iter().find(|pool| *pool.name == *members.pool && pool.resolved)?;
+        let before = state.members.get(&pool.name)?;
+        (members.generation >= before.shared.generation).then(|| (Arc::clone(pool), before.clone()))
+    }
+}
+
+fn prepare_log(before: Option<&Plan>, plan: &Plan) -> Result<Option<Option<Sink>>, CallError> {
+    let target = |log: &Option<AccessLog>| log.as_ref().map(|log| log.target.clone());
+    let wanted = target(&plan.access_log);
+    if before.is_some_and(|before| target(&before.access_log) == wanted) {
+        return Ok(None);
+    }
+    let sink = wanted.as_ref().map(Sink::open).transpose();
+    sink.map(Some).map_err(|error| CallError::refused_at(&["access_log", "path"], format_args!("can't be opened: {error}")))
+}
+
+/// Each at its bind, which is named by the list if it is the only one.
+fn bind_errors(plan: &Plan, errors: Vec<(usize, BindError)>) -> CallError {
+    let places: Vec<Vec<String>> = (plan.listeners.iter())
+        .flat_map(|listener| {
+            (0..listener.binds.len()).map(|index| {
+                let mut path = vec!["listeners".to_owned(), listener.name.to_string(), "bind".to_owned()];
+                if listener.binds.len() > 1 {
+                    path.push(index.to_string());
+                }
+                path
+            })
+        })
+        .collect();
+    let problem = |(index, error): (usize, BindError)| Problem { path: places[index].clone(), message: error.to_string() };
+    CallError::refused(errors.into_iter().map(problem).collect())
+}
+
+/// Listener → bind as written → address.
+pub(crate) fn bound_addresses(listeners: &[ServedListener]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let named = |served: &ServedListener| (served.live.name.to_string(), served.binds.iter().cloned().collect());
+    listeners.iter().map(named).collect()
+}

@@ -1,0 +1,125 @@
+//! What was removed and still has something open: followed until it is empty or its time is over.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fairlead_plan as plan;
+
+use super::shared::ServedListener;
+use crate::telemetry::{BackendCounters, Series, What};
+use crate::worker::Command;
+
+/// A backend that left its pool.
+pub(crate) struct LeavingBackend {
+    pub(crate) pool: Arc<str>,
+    pub(crate) backend: Arc<plan::Backend>,
+    pub(crate) counters: Arc<Series<BackendCounters>>,
+    pub(crate) until: Instant,
+    /// Requests that were open when its time was over.
+    cut: Option<u64>,
+}
+
+/// A listener that left the configuration.
+pub(crate) struct LeavingListener {
+    pub(crate) served: ServedListener,
+    pub(crate) until: Instant,
+    cut: Option<u64>,
+}
+
+/// Everything that drains.
+#[derive(Default)]
+pub(crate) struct Draining {
+    pub(crate) backends: Vec<LeavingBackend>,
+    pub(crate) listeners: Vec<LeavingListener>,
+}
+
+/// What there is to do now.
+#[derive(Default)]
+pub(crate) struct Steps {
+    pub(crate) commands: Vec<Command>,
+    pub(crate) events: Vec<What>,
+}
+
+impl Draining {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.backends.is_empty() && self.listeners.is_empty()
+    }
+
+    pub(crate) fn backend_left(
+        &mut self,
+        pool: &Arc<str>,
+        backend: &Arc<plan::Backend>,
+        counters: &Arc<Series<BackendCounters>>,
+        until: Instant,
+    ) {
+        self.backends.push(LeavingBackend {
+            pool: Arc::clone(pool),
+            backend: Arc::clone(backend),
+            counters: Arc::clone(counters),
+            until,
+            cut: None,
+        });
+    }
+
+    /// A backend that comes back while it drains is the same one.
+    pub(crate) fn backend_is_back(&mut self, backend: &plan::Backend) -> bool {
+        let before = self.backends.len();
+        self.backends.retain(|leaving| !Arc::ptr_eq(&leaving.backend.live, &backend.live));
+        self.backends.len() < before
+    }
+
+    pub(crate) fn listener_left(&mut self, served: ServedListener, until: Instant) {
+        self.listeners.push(LeavingListener { served, until, cut: None });
+    }
+
+    pub(crate) fn listener_is_back(&mut self, name: &str) {
+        self.listeners.retain(|leaving| &*leaving.served.live.name != name);
+    }
+
+    /// Looks at everything that drains: what is empty is done, what is over time is cut.
+    pub(crate) fn step(&mut self, now: Instant) -> Steps {
+        let mut steps = Steps::default();
+        self.backends.retain_mut(|leaving| leaving.step(now, &mut steps));
+        self.listeners.retain_mut(|leaving| leaving.step(now, &mut steps));
+        steps
+    }
+}
+
+impl LeavingBackend {
+    /// Whether it still drains.
+    fn step(&mut self, now: Instant, steps: &mut Steps) -> bool {
+        let open = self.backend.live.in_flight();
+        if open == 0 {
+            steps.events.push(What::BackendLeft {
+                pool: self.pool.to_string(),
+                backend: self.backend.id.to_string(),
+                cut: self.cut.unwrap_or(0),
+            });
+            // Connections of its last requests may have become idle since.
+            steps.commands.push(Command::RetainIdle);
+            return false;
+        }
+        if now >= self.until {
+            // Said again until it is so: a request may have picked it a moment ago.
+            self.cut.get_or_insert(open.into());
+            steps.commands.push(Command::CutBackend(Arc::clone(&self.backend.live)));
+        }
+        true
+    }
+}
+
+impl LeavingListener {
+    fn step(&mut self, now: Instant, steps: &mut Steps) -> bool {
+        let live = &self.served.live;
+        if live.connections() == 0 {
+            let cut = self.cut.unwrap_or(0);
+            steps.events.push(What::ListenerDrained { listener: live.name.to_string(), cut });
+            return false;
+        }
+        if now >= self.until {
+            self.cut.get_or_insert(live.connections().into());
+            steps.commands.push(Command::CutListener(Arc::clone(&live.name)));
+        }
+        true
+    }
+}

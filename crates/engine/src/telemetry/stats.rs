@@ -1,0 +1,281 @@
+//! What goes on, as one value: for the control process, for `status` and `top`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fairlead_plan as plan;
+use fairlead_plan::spec::BackendAddress;
+use serde::Serialize;
+
+use super::counters::{BackendCounters, CodeCounts, ListenerCounters};
+use super::histogram::Distribution;
+use super::registry::Series;
+use super::timestamp::unix_millis;
+use crate::engine::{ServedListener, Shared, State};
+use crate::unix;
+
+/// What goes on. Counts are since the engine's start.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stats {
+    pub plan_version: Option<u64>,
+    /// A Plan is served and the engine isn't stopping.
+    pub ready: bool,
+    pub stopping: bool,
+    pub started_at_ms: u64,
+    pub rss_bytes: u64,
+    pub cpu_seconds: f64,
+    pub open_files: u64,
+    pub max_connections: u32,
+    pub plans_alive: usize,
+    pub listeners: Vec<ListenerStats>,
+    pub pools: Vec<PoolStats>,
+    /// Only when asked for: there may be thousands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<RouteStats>>,
+    pub totals: Totals,
+}
+
+/// Serving, or on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State_ {
+    Serving,
+    Up,
+    Draining,
+}
+
+/// One listener.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListenerStats {
+    pub name: String,
+    pub state: State_,
+    pub binds: Vec<BindStats>,
+    pub connections: u32,
+    pub accepted: u64,
+    pub requests: u64,
+    /// Connections that were refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// One bind: as written, and the address it came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct BindStats {
+    pub text: String,
+    pub bound: String,
+}
+
+/// One pool.
+#[derive(Debug, Clone, Serialize)]
+pub struct PoolStats {
+    pub name: String,
+    pub generation: u64,
+    pub backends: Vec<BackendStats>,
+}
+
+/// One backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct BackendStats {
+    pub id: String,
+    pub address: String,
+    pub weight: u32,
+    pub state: State_,
+    pub in_flight: u32,
+    pub idle: u32,
+    pub requests: u64,
+    pub codes: BTreeMap<String, u64>,
+    pub connect_failures: u64,
+    pub resets: u64,
+    pub timeouts: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub latency_ms: LatencyStats,
+}
+
+/// From a request's last byte to its answer's head.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct LatencyStats {
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+/// One route.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteStats {
+    pub listener: String,
+    pub id: String,
+    pub pool: String,
+    pub requests: u64,
+    pub codes: BTreeMap<String, u64>,
+}
+
+/// Over everything.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Totals {
+    pub requests: u64,
+    pub codes: BTreeMap<String, u64>,
+    pub connections: u32,
+    pub access_log_dropped: u64,
+    pub events_dropped: u64,
+    pub members_ignored: u64,
+    pub panics: u64,
+}
+
+/// Adds up what all workers know now.
+pub(crate) fn collect(shared: &Shared, routes: bool) -> Stats {
+    let usage = unix::usage();
+    let state = shared.state();
+    Stats {
+        plan_version: state.plan.as_ref().map(|plan| plan.version),
+        ready: state.plan.is_some() && !state.stopping,
+        stopping: state.stopping,
+        started_at_ms: unix_millis(shared.started),
+        rss_bytes: usage.rss_bytes,
+        cpu_seconds: usage.cpu_seconds,
+        open_files: usage.open_files,
+        max_connections: shared.process.max(),
+        plans_alive: shared.census.alive(),
+        listeners: listeners(shared, &state),
+        pools: pools(&state),
+        routes: routes.then(|| route_stats(shared, state.plan.as_deref())),
+        totals: totals(shared),
+    }
+}
+
+fn listeners(shared: &Shared, state: &State) -> Vec<ListenerStats> {
+    let serving = state.listeners.iter().map(|served| (served, State_::Serving));
+    let draining = state.draining.listeners.iter().map(|leaving| (&leaving.served, State_::Draining));
+    serving.chain(draining).map(|(served, state)| listener(shared, served, state)).collect()
+}
+
+fn listener(shared: &Shared, served: &ServedListener, state: State_) -> ListenerStats {
+    let series = shared.registry.listener(&served.live.name);
+    ListenerStats {
+        name: served.live.name.to_string(),
+        state,
+        binds: (served.binds.iter())
+            .map(|(text, bound)| BindStats { text: text.clone(), bound: bound.clone() })
+            .collect(),
+        connections: served.live.connections(),
+        accepted: sum(&series, |counters| counters.accepted.value()),
+        requests: codes(&series, |counters| &counters.codes).total(),
+        refused: refusals(&series),
+    }
+}
+
+/// Connections that were refused, by reason.
+pub(super) fn refusals(series: &Series<ListenerCounters>) -> BTreeMap<&'static str, u64> {
+    [
+        ("client_limit", sum(series, |counters| counters.refused_per_client.value())),
+        ("clients", sum(series, |counters| counters.refused_clients.value())),
+        ("memory", sum(series, |counters| counters.refused_memory.value())),
+        ("descriptors", sum(series, |counters| counters.refused_descriptors.value())),
+    ]
+    .into()
+}
+
+fn pools(state: &State) -> Vec<PoolStats> {
+    let mut pools: Vec<PoolStats> = (state.plan.iter().flat_map(|plan| &plan.pools))
+        .filter_map(|pool| {
+            let members = state.members.get(&pool.name)?;
+            let up = members.shared.backends.iter().zip(&members.counters);
+            Some(PoolStats {
+                name: pool.name.to_string(),
+                generation: members.shared.generation,
+                backends: up.map(|(plan, counters)| backend(plan, counters, State_::Up)).collect(),
+            })
+        })
+        .collect();
+    for leaving in &state.draining.backends {
+        let stats = backend(&leaving.backend, &leaving.counters, State_::Draining);
+        match pools.iter_mut().find(|pool| *pool.name == *leaving.pool) {
+            Some(pool) => pool.backends.push(stats),
+            None => pools.push(PoolStats {
+                name: leaving.pool.to_string(),
+                generation: 0,
+                backends: vec![stats],
+            }),
+        }
+    }
+    pools
+}
+
+fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: State_) -> BackendStats {
+    BackendStats {
+        id: plan.id.to_string(),
+        address: address(&plan.address),
+        weight: plan.weight,
+        state,
+        in_flight: plan.live.in_flight(),
+        idle: plan.live.idle(),
+        requests: sum(series, |counters| counters.requests.value()),
+        codes: codes(series, |counters| &counters.codes).by_class(),
+        connect_failures: sum(series, |counters| counters.connect_failures.value()),
+        resets: sum(series, |counters| counters.resets.value()),
+        timeouts: sum(series, |counters| counters.timeouts.value()),
+        bytes_in: sum(series, |counters| counters.bytes_in.value()),
+        bytes_out: sum(series, |counters| counters.bytes_out.value()),
+        latency_ms: latency(series),
+    }
+}
+
+fn latency(series: &Series<BackendCounters>) -> LatencyStats {
+    let mut sum: Option<Distribution> = None;
+    for histogram in series.iter().filter_map(BackendCounters::latencies) {
+        histogram.add_to(sum.get_or_insert_default());
+    }
+    let millis = |quantile| Some(sum.as_ref()?.quantile(quantile)?.as_micros() as f64 / 1e3);
+    LatencyStats { p50: millis(0.5), p99: millis(0.99) }
+}
+
+pub(super) fn address(address: &BackendAddress) -> String {
+    match address {
+        BackendAddress::Ip(address) => address.to_string(),
+        BackendAddress::Unix(path) => format!("unix:{path}"),
+    }
+}
+
+fn route_stats(shared: &Shared, plan: Option<&plan::Plan>) -> Vec<RouteStats> {
+    let Some(plan) = plan else { return Vec::new() };
+    let routes = plan.listeners.iter().flat_map(|listener| listener.routes.iter().map(move |r| (listener, r)));
+    routes
+        .map(|(listener, route)| {
+            let series = shared.registry.route(&listener.name, &route.id);
+            let codes = codes(&series, |counters| &counters.codes);
+            RouteStats {
+                listener: listener.name.to_string(),
+                id: route.id.to_string(),
+                pool: plan.pools[route.pool].name.to_string(),
+                requests: codes.total(),
+                codes: codes.by_class(),
+            }
+        })
+        .collect()
+}
+
+fn totals(shared: &Shared) -> Totals {
+    let mut all = CodeCounts::default();
+    for (_, series) in shared.registry.listeners() {
+        series.iter().for_each(|counters| counters.codes.add_to(&mut all));
+    }
+    Totals {
+        requests: all.total(),
+        codes: all.by_class(),
+        connections: shared.process.open(),
+        access_log_dropped: shared.log.dropped(),
+        events_dropped: shared.events.dropped(),
+        members_ignored: shared.ignored_members.load(std::sync::atomic::Ordering::Relaxed),
+        panics: shared.panics.load(std::sync::atomic::Ordering::Relaxed),
+    }
+}
+
+/// Over all workers.
+pub(super) fn sum<T>(series: &Series<T>, value: impl Fn(&T) -> u64) -> u64 {
+    series.iter().map(value).sum()
+}
+
+/// Over all workers.
+pub(super) fn codes<T>(series: &Series<T>, of: impl Fn(&T) -> &super::counters::Codes) -> CodeCounts {
+    let mut sum = CodeCounts::default();
+    series.iter().for_each(|counters| of(counters).add_to(&mut sum));
+    sum
+}
