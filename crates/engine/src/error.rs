@@ -83,9 +83,11 @@ impl From<Vec<SpecError>> for CallError {
 fn shown(errors: &[Problem]) -> String {
     let lines: Vec<String> = errors
         .iter()
-        .map(|Problem { path, message }| {
-            if path.is_empty() { message.clone() } else { format!("{}: {message}", path.join(".")) }
-        })
+        .map(
+            |Problem { path, message }| {
+                if path.is_empty() { message.clone() } else { format!("{}: {message}", path.join(".")) }
+            },
+        )
         .collect();
     lines.join("; ")
 }

@@ -1,21 +1,36 @@
 //! The data plane: executes a Plan on N worker threads. It knows no file format, no Python and no "why".
 //!
-//! In the order a request meets them:
+//! A request meets, in this order: `listener` (sockets of the process, accepting within limits), `http` (a connection's
+//! requests), the Plan's router, `filter` (what is changed on the way), `proxy` (one request to its answer, bodies,
+//! tunnels), `upstream` (connections to backends), `telemetry` (what is known afterwards).
+//!
+//! A change comes by [`Engine`] or `channel`, is made by `engine` and swapped into what each `worker` has `published`.
 #![allow(dead_code, missing_docs)] // the parts are put together one by one
 
+// From outside.
 mod admin;
-mod buffer;
 mod channel;
-mod clock;
 mod engine;
 mod error;
+
+// Threads, and what they serve from.
+mod published;
+mod worker;
+
+// A request's way.
 mod filter;
 mod http;
-mod io;
 mod listener;
 mod proxy;
-mod published;
 mod telemetry;
-mod unix;
 mod upstream;
-mod worker;
+
+// What all of it stands on.
+mod buffer;
+mod clock;
+mod io;
+mod unix;
+
+pub use engine::{Applied, Command, Engine, LogLevel, Settings, serve};
+pub use error::{CallError, CallErrorKind, Problem, StartError};
+pub use telemetry::{Event, Stats, What};

@@ -24,6 +24,7 @@ use crate::clock::{self, Wheel};
 use crate::engine::Shared;
 use crate::http::SessionPool;
 use crate::listener::{Acceptor, Bound, Shedding};
+use crate::proxy::splice::Pipes;
 use crate::published::{Place, Published};
 use crate::telemetry::{self, Batch, PreparedMembers, PreparedPlan, What};
 use crate::upstream::Upstreams;
@@ -37,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) wheel: Rc<Wheel>,
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) upstreams: Rc<Upstreams>,
+    pub(crate) pipes: Rc<Pipes>,
     pub(crate) sessions: SessionPool,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) telemetry: telemetry::Local,
@@ -63,6 +65,7 @@ pub(crate) struct Assignment {
 }
 
 /// What a worker can be told.
+#[derive(Clone)]
 pub(crate) enum Command {
     /// Serve new requests by this Plan.
     Publish(Arc<Publication>),
@@ -130,13 +133,16 @@ fn run(index: usize, shared: Arc<Shared>, letters: UnboundedReceiver<Letter>) {
         .build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(serve(index, shared, letters)),
-        Err(error) => shared.events.push(What::Trouble { message: format!("worker {index}: no event loop: {error}") }),
+        Err(error) => {
+            shared.events.push(What::Trouble { message: format!("worker {index}: no event loop: {error}") })
+        }
     }
 }
 
 async fn serve(index: usize, shared: Arc<Shared>, mut letters: UnboundedReceiver<Letter>) {
     let worker = Worker::new(index, shared);
     tokio::task::spawn_local(Rc::clone(&worker.wheel).run());
+    tokio::task::spawn_local(Rc::clone(&worker.upstreams).run());
     tokio::task::spawn_local(Rc::clone(worker.telemetry.log()).run());
     while let Some(Letter { command, obeyed }) = letters.recv().await {
         if matches!(command, Command::Exit) {
@@ -153,13 +159,15 @@ async fn serve(index: usize, shared: Arc<Shared>, mut letters: UnboundedReceiver
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>) -> Rc<Self> {
         let wheel = Wheel::new(clock::now());
+        let buffers = Buffers::new();
         let log = Batch::new(Arc::clone(&shared.log));
         let worker = Self {
             index,
             workers: shared.workers,
-            upstreams: Upstreams::new(Rc::clone(&wheel)),
+            upstreams: Upstreams::new(&wheel, &buffers),
             wheel,
-            buffers: Buffers::new(),
+            buffers,
+            pipes: Pipes::new(),
             sessions: SessionPool::default(),
             rng: RefCell::new(Rng(fastrand::Rng::new())),
             telemetry: telemetry::Local::new(log),
@@ -186,6 +194,11 @@ impl Worker {
             .unwrap_or_else(|| "without a message".to_owned());
         self.shared.panics.fetch_add(1, Relaxed);
         self.shared.events.push(What::WorkerPanic { worker: self.index, message });
+    }
+
+    /// For what must not repeat, such as a request id.
+    pub(crate) fn random_u128(&self) -> u128 {
+        self.rng.borrow_mut().0.u128(..)
     }
 
     fn place(&self) -> Place {
@@ -236,7 +249,8 @@ impl Worker {
         let mut after = HashMap::with_capacity(publication.binds.len());
         for Assignment { bound, listener } in &publication.binds {
             let published = self.published.borrow();
-            let cell = published.listener(listener).expect("invariant: binds are those of the Plan's listeners");
+            let cell =
+                published.listener(listener).expect("invariant: binds are those of the Plan's listeners");
             let acceptor = match before.remove(&bound.address) {
                 Some(acceptor) => {
                     acceptor.retarget(cell);
@@ -261,6 +275,7 @@ impl Worker {
     }
 
     fn retain_idle(&self) {
-        self.upstreams.retain(&self.published.borrow().backend_keys());
+        let keys = self.published.borrow().backend_keys();
+        self.upstreams.retain(|key| keys.contains(&key));
     }
 }

@@ -46,7 +46,8 @@ impl Answer {
 
     /// The control process doesn't answer.
     pub(super) fn control_is_away() -> Self {
-        let error = "the control process doesn't answer; the engine serves on. Start it again with `fairlead run`";
+        let error =
+            "the control process doesn't answer; the engine serves on. Start it again with `fairlead run`";
         Self::json(503, "Service Unavailable", &json!({ "error": error }))
     }
 

@@ -45,8 +45,12 @@ enum Via {
 }
 
 /// Serves the private socket for the engine's life.
-pub(crate) async fn serve_unix(shared: Arc<Shared>, relay: Rc<Relay>, socket: OwnedFd) -> io::Result<()> {
-    let listener = UnixListener::from_std(socket.into())?;
+pub(crate) async fn serve_unix(
+    shared: Arc<Shared>,
+    relay: Rc<Relay>,
+    socket: io::Result<OwnedFd>,
+) -> io::Result<()> {
+    let listener = UnixListener::from_std(socket?.into())?;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => start(&shared, &relay, stream, Via::Socket),
@@ -56,8 +60,12 @@ pub(crate) async fn serve_unix(shared: Arc<Shared>, relay: Rc<Relay>, socket: Ow
 }
 
 /// Serves an address for the engine's life.
-pub(crate) async fn serve_tcp(shared: Arc<Shared>, relay: Rc<Relay>, socket: OwnedFd) -> io::Result<()> {
-    let listener = TcpListener::from_std(socket.into())?;
+pub(crate) async fn serve_tcp(
+    shared: Arc<Shared>,
+    relay: Rc<Relay>,
+    socket: io::Result<OwnedFd>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(socket?.into())?;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => start(&shared, &relay, stream, Via::Tcp),

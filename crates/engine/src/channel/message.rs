@@ -112,7 +112,9 @@ impl Call {
         match serde_json::from_slice::<Self>(text) {
             Ok(call) => {
                 let id = call.id;
-                call.asked().map(|asked| (id, asked)).ok_or_else(|| Reply::malformed(id, "an argument is missing"))
+                call.asked()
+                    .map(|asked| (id, asked))
+                    .ok_or_else(|| Reply::malformed(id, "an argument is missing"))
             }
             Err(error) => {
                 let id = serde_json::from_slice(text).map_or(0, |Numbered { id }| id);
@@ -158,7 +160,10 @@ impl Reply {
 
     fn malformed(id: u64, message: &str) -> Self {
         let problem = Problem { path: Vec::new(), message: format!("not understood: {message}") };
-        Self { id, outcome: Outcome::Error(CallError { kind: CallErrorKind::Refused, errors: vec![problem] }) }
+        Self {
+            id,
+            outcome: Outcome::Error(CallError { kind: CallErrorKind::Refused, errors: vec![problem] }),
+        }
     }
 }
 
@@ -177,7 +182,8 @@ mod tests {
         assert!(matches!(read(&stop), Ok((3, Asked::Command(Command::Stop { deadline_ms: 5 })))));
         let stats = json!({"id": 4, "call": "stats", "routes": true});
         assert!(matches!(read(&stats), Ok((4, Asked::Stats { routes: true }))));
-        let members = json!({"id": 5, "call": "members", "members": {"pool": "a", "generation": 2, "backends": []}});
+        let members =
+            json!({"id": 5, "call": "members", "members": {"pool": "a", "generation": 2, "backends": []}});
         assert!(matches!(read(&members), Ok((5, Asked::Members(Members { generation: 2, .. })))));
     }
 

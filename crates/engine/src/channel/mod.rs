@@ -16,8 +16,8 @@ use tokio::task::AbortHandle;
 use crate::engine::Shared;
 
 /// Accepts control processes for the engine's life.
-pub(crate) async fn serve(shared: Arc<Shared>, socket: OwnedFd) -> io::Result<()> {
-    let listener = UnixListener::from_std(socket.into())?;
+pub(crate) async fn serve(shared: Arc<Shared>, socket: io::Result<OwnedFd>) -> io::Result<()> {
+    let listener = UnixListener::from_std(socket?.into())?;
     let mut current: Option<AbortHandle> = None;
     loop {
         let Ok((stream, _)) = listener.accept().await else {

@@ -39,7 +39,8 @@ pub(super) async fn run(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     frame::write(&mut write, &Push::Hello(Hello::of(shared))).await?;
-    let greeting = timeout(HELLO_PATIENCE, frame::read(&mut read)).await??.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let greeting =
+        timeout(HELLO_PATIENCE, frame::read(&mut read)).await??.ok_or(io::ErrorKind::UnexpectedEof)?;
     let greeting: Greeting = serde_json::from_slice(&greeting)?;
     if let Some(mismatch) = greeting.mismatch() {
         return frame::write(&mut write, &Push::Error(mismatch)).await;
@@ -79,8 +80,9 @@ impl Drop for AbortOnDrop {
 /// statistics are answered at once.
 async fn take_calls(shared: Arc<Shared>, mut read: BufReader<OwnedReadHalf>, replies: Sender<Reply>) {
     let (changes, ordered) = channel(CALLS);
-    let _changes =
-        AbortOnDrop(tokio::task::spawn_local(change(Arc::clone(&shared), ordered, replies.clone())).abort_handle());
+    let _changes = AbortOnDrop(
+        tokio::task::spawn_local(change(Arc::clone(&shared), ordered, replies.clone())).abort_handle(),
+    );
     while let Ok(Some(text)) = frame::read(&mut read).await {
         let reply = match Call::read(&text) {
             Ok((id, Asked::Stats { routes })) => Reply::new(id, Ok(telemetry::collect(&shared, routes))),

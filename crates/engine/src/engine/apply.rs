@@ -62,9 +62,13 @@ impl Shared {
         let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
             .flat_map(|listener| listener.binds.iter().map(|bind| Wanted { bind, options: &listener.socket }))
             .collect();
-        let bounds = state.sockets.prepare(&wanted, self.workers).map_err(|errors| bind_errors(&plan, errors))?;
-        let mut lives: HashMap<_, _> =
-            state.listeners.iter().map(|served| (Arc::clone(&served.live.name), Arc::clone(&served.live))).collect();
+        let bounds =
+            state.sockets.prepare(&wanted, self.workers).map_err(|errors| bind_errors(&plan, errors))?;
+        let mut lives: HashMap<_, _> = state
+            .listeners
+            .iter()
+            .map(|served| (Arc::clone(&served.live.name), Arc::clone(&served.live)))
+            .collect();
         for leaving in &state.draining.listeners {
             let live = &leaving.served.live;
             lives.entry(Arc::clone(&live.name)).or_insert_with(|| Arc::clone(live));
@@ -97,9 +101,11 @@ impl Shared {
             .map(|pool| {
                 let last = resolved.get(&*pool.name).filter(|_| pool.resolved);
                 let known = last.and_then(|last| {
-                    Membership::build(&pool.name, pool.algorithm, &last.backends, last.generation, &self.live).ok()
+                    Membership::build(&pool.name, pool.algorithm, &last.backends, last.generation, &self.live)
+                        .ok()
                 });
-                self.registry.members(&pool.name, known.map_or_else(|| Arc::clone(&pool.membership), Arc::new))
+                self.registry
+                    .members(&pool.name, known.map_or_else(|| Arc::clone(&pool.membership), Arc::new))
             })
             .collect()
     }
@@ -110,15 +116,19 @@ impl Shared {
             return Ok(());
         }
         if let Some(name) = &self.settings.user {
-            let user = User::named(name).and_then(|user| {
-                if user.is_current() { Ok(()) } else { drop_privileges(&user) }
-            });
-            user.map_err(|error| CallError::refused_at(&["runtime", "user"], format_args!("can't become {name}: {error}")))?;
+            let user = User::named(name)
+                .and_then(|user| if user.is_current() { Ok(()) } else { drop_privileges(&user) });
+            user.map_err(|error| {
+                CallError::refused_at(&["runtime", "user"], format_args!("can't become {name}: {error}"))
+            })?;
         }
         let started = self.log.start().and_then(|()| {
-            (0..self.workers).map(|index| Handle::start(index, Arc::clone(self))).collect::<Result<Vec<_>, _>>()
+            (0..self.workers)
+                .map(|index| Handle::start(index, Arc::clone(self)))
+                .collect::<Result<Vec<_>, _>>()
         });
-        let handles = started.map_err(|error| CallError::internal(format_args!("no thread for a worker: {error}")))?;
+        let handles =
+            started.map_err(|error| CallError::internal(format_args!("no thread for a worker: {error}")))?;
         self.state().workers = handles;
         Ok(())
     }
@@ -223,10 +233,18 @@ impl Shared {
             self.ignored_members.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Ok(());
         };
-        let membership =
-            Membership::build(&members.pool, pool.algorithm, &members.backends, members.generation, &self.live)?;
+        let membership = Membership::build(
+            &members.pool,
+            pool.algorithm,
+            &members.backends,
+            members.generation,
+            &self.live,
+        )?;
         let prepared = self.registry.members(&pool.name, Arc::new(membership));
-        self.tell_all(|| worker::Command::Members { pool: Arc::clone(&pool.name), members: prepared.clone() })?;
+        self.tell_all(|| worker::Command::Members {
+            pool: Arc::clone(&pool.name),
+            members: prepared.clone(),
+        })?;
         let mut guard = self.state();
         let state = &mut *guard;
         state.members.insert(Arc::clone(&pool.name), prepared);
@@ -252,7 +270,9 @@ fn prepare_log(before: Option<&Plan>, plan: &Plan) -> Result<Option<Option<Sink>
         return Ok(None);
     }
     let sink = wanted.as_ref().map(Sink::open).transpose();
-    sink.map(Some).map_err(|error| CallError::refused_at(&["access_log", "path"], format_args!("can't be opened: {error}")))
+    sink.map(Some).map_err(|error| {
+        CallError::refused_at(&["access_log", "path"], format_args!("can't be opened: {error}"))
+    })
 }
 
 /// Each at its bind, which is named by the list if it is the only one.
@@ -268,12 +288,16 @@ fn bind_errors(plan: &Plan, errors: Vec<(usize, BindError)>) -> CallError {
             })
         })
         .collect();
-    let problem = |(index, error): (usize, BindError)| Problem { path: places[index].clone(), message: error.to_string() };
+    let problem = |(index, error): (usize, BindError)| Problem {
+        path: places[index].clone(),
+        message: error.to_string(),
+    };
     CallError::refused(errors.into_iter().map(problem).collect())
 }
 
 /// Listener → bind as written → address.
 pub(crate) fn bound_addresses(listeners: &[ServedListener]) -> BTreeMap<String, BTreeMap<String, String>> {
-    let named = |served: &ServedListener| (served.live.name.to_string(), served.binds.iter().cloned().collect());
+    let named =
+        |served: &ServedListener| (served.live.name.to_string(), served.binds.iter().cloned().collect());
     listeners.iter().map(named).collect()
 }

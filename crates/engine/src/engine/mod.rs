@@ -22,6 +22,7 @@ use crate::telemetry::{self, Event, Stats};
 use crate::unix::User;
 
 pub use apply::Applied;
+pub(crate) use apply::bound_addresses;
 pub use settings::{LogLevel, Settings};
 
 pub(crate) use service::Endpoints;

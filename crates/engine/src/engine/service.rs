@@ -68,7 +68,13 @@ fn lock(directory: &Path) -> Result<OwnedFd, StartError> {
     let failed = |error: io::Error| StartError::new(format_args!("{}: {error}", directory.display()));
     fs::create_dir_all(directory).map_err(failed)?;
     let path = directory.join("engine.lock");
-    let file = fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {
             fs::write(&path, std::process::id().to_string()).map_err(failed)?;
@@ -113,7 +119,7 @@ async fn serve(shared: &Arc<Shared>, endpoints: Endpoints, own_process: bool) {
         spawn(shared, admin::serve_unix(Arc::clone(shared), Rc::clone(&relay), socket.socket()));
     }
     for bound in &admin_tcp {
-        spawn(shared, admin::serve_tcp(Arc::clone(shared), Rc::clone(&relay), bound.socket(0)));
+        spawn(shared, admin::serve_tcp(Arc::clone(shared), Rc::clone(&relay), bound.handle()));
     }
     if let Some(socket) = &channel {
         spawn(shared, channel::serve(Arc::clone(shared), socket.socket()));

@@ -96,6 +96,11 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The next change drops privileges, which has to happen on the thread that is the process' only one.
+    pub(crate) fn must_change_here(&self) -> bool {
+        self.settings.user.is_some() && self.state().workers.is_empty()
+    }
+
     /// New connections are refused: the process is above its limit.
     #[inline]
     pub(crate) fn is_short_of_memory(&self) -> bool {

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,6 +20,7 @@ use crate::http;
 use crate::io::{Peer, Stream};
 use crate::published::ListenerCell;
 use crate::telemetry::What;
+use crate::unix::{self, SharedSocket};
 use crate::worker::Worker;
 
 /// Connections accepted in one turn: enough to amortise the wake-up, few enough for those that are open to go on.
@@ -32,20 +32,11 @@ const PATIENCE: u32 = 10;
 /// A worker's end of a listening socket.
 pub(crate) struct Acceptor {
     bound: Arc<Bound>,
-    socket: AsyncFd<Shared>,
+    socket: AsyncFd<SharedSocket>,
     cell: RefCell<Rc<ListenerCell>>,
     task: RefCell<Option<AbortHandle>>,
     /// Counted in `bound.paused`.
     paused: Cell<bool>,
-}
-
-/// The process' socket: dropping the worker's end doesn't close it.
-struct Shared(Arc<OwnedFd>);
-
-impl AsRawFd for Shared {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
 }
 
 /// What became of one attempt to accept.
@@ -60,8 +51,12 @@ enum Accepted {
 
 impl Acceptor {
     /// Starts to accept for `cell`.
-    pub(crate) fn start(worker: &Rc<Worker>, bound: &Arc<Bound>, cell: &Rc<ListenerCell>) -> io::Result<Rc<Self>> {
-        let socket = AsyncFd::with_interest(Shared(bound.socket(worker.index)), tokio::io::Interest::READABLE)?;
+    pub(crate) fn start(
+        worker: &Rc<Worker>,
+        bound: &Arc<Bound>,
+        cell: &Rc<ListenerCell>,
+    ) -> io::Result<Rc<Self>> {
+        let socket = unix::watch(bound.socket(worker.index))?;
         let acceptor = Rc::new(Self {
             bound: Arc::clone(bound),
             socket,
@@ -108,7 +103,7 @@ impl Acceptor {
                 Accepted::Exhausted(error) => {
                     looks += 1;
                     self.pause(&worker, &error.to_string());
-                    worker.upstreams.close_idle();
+                    worker.upstreams.retain(|_| false);
                     if looks > PATIENCE {
                         self.refuse_queued(&worker);
                     }
@@ -181,7 +176,7 @@ impl Acceptor {
     /// One connection; `None` if there was one that is of no use.
     fn accept_stream(&self) -> io::Result<Option<(Stream, Peer)>> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (socket, address) = rustix::net::acceptfrom_with(&self.socket.get_ref().0, flags)?;
+        let (socket, address) = rustix::net::acceptfrom_with(self.socket.get_ref(), flags)?;
         let Some(address) = address.and_then(ip_address) else {
             let stream = tokio::net::UnixStream::from_std(socket.into())?;
             return Ok(Some((Stream::Unix(stream), Peer::Unix)));
@@ -195,7 +190,9 @@ impl Acceptor {
         let listener = self.cell.borrow().current();
         for _ in 0..BATCH {
             drop(worker.reserve.take());
-            let Ok(socket) = rustix::net::accept_with(&self.socket.get_ref().0, SocketFlags::CLOEXEC) else { break };
+            let Ok(socket) = rustix::net::accept_with(self.socket.get_ref(), SocketFlags::CLOEXEC) else {
+                break;
+            };
             listener.counters.refused_descriptors.add(1);
             shed::refuse_at_once(&socket);
             drop(socket);

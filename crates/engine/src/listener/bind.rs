@@ -85,6 +85,24 @@ impl Bound {
         Arc::clone(&self.sockets[index % self.sockets.len()])
     }
 
+    /// Binds and listens for the admin interface.
+    pub(crate) fn for_admin(address: &BindAddress) -> Result<Self, BindError> {
+        let text = match address {
+            BindAddress::Any { port } => format!(":{port}"),
+            BindAddress::Ip { address } => address.to_string(),
+            BindAddress::Unix { path } => format!("unix:{path}"),
+        };
+        let bind = Bind { text, address: address.clone(), port_hint: None };
+        let bound = Self::bind(&bind, &ADMIN, 1, &[])?;
+        bound.listen(&ADMIN)?;
+        Ok(bound)
+    }
+
+    /// A handle of its only socket.
+    pub(crate) fn handle(&self) -> io::Result<OwnedFd> {
+        self.sockets[0].try_clone()
+    }
+
     /// Binds, without listening yet. `ours`: ports this process listens on already, which need no look for others.
     fn bind(bind: &Bind, options: &SocketOptions, workers: usize, ours: &[u16]) -> Result<Self, BindError> {
         let key = Key::of(bind);
@@ -170,6 +188,29 @@ impl Bound {
     }
 }
 
+/// A Unix socket for whoever runs the engine, and nobody else: mode 0600.
+#[derive(Debug)]
+pub(crate) struct Private(Bound);
+
+impl Private {
+    /// Binds and listens.
+    pub(crate) fn bind(path: &Path) -> Result<Self, BindError> {
+        let options = SocketOptions { mode: Some(0o600), ..ADMIN };
+        let bound = Bound::unix(Key::Address(path.display().to_string()), path, &options)?;
+        bound.listen(&options)?;
+        Ok(Self(bound))
+    }
+
+    /// A handle of the socket.
+    pub(crate) fn socket(&self) -> io::Result<OwnedFd> {
+        self.0.handle()
+    }
+}
+
+/// How the sockets of the admin interface are made.
+const ADMIN: SocketOptions =
+    SocketOptions { backlog: 128, keepalive: Some(std::time::Duration::from_secs(60)), mode: None };
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     V4,
@@ -208,11 +249,7 @@ fn bound_socket(address: SocketAddr, family: Family) -> io::Result<Socket> {
 }
 
 /// A port that nobody has: the one of before if possible. Without a port the kernel never picks a shared one.
-fn free_port(
-    mut address: SocketAddr,
-    family: Family,
-    hint: Option<u16>,
-) -> io::Result<(Socket, SocketAddr)> {
+fn free_port(mut address: SocketAddr, family: Family, hint: Option<u16>) -> io::Result<(Socket, SocketAddr)> {
     if let Some(port) = hint {
         address.set_port(port);
         let probe = tcp_socket(family, false).and_then(|probe| probe.bind(&address.into()));

@@ -7,6 +7,7 @@ mod limits;
 mod shed;
 
 pub(crate) use accept::Acceptor;
-pub(crate) use bind::{BindError, Bound, Sockets};
+pub(crate) use bind::{BindError, Bound, Private, Sockets, Wanted};
 pub(crate) use guard::{ConnectionGuard, Connections};
 pub(crate) use limits::{ListenerLive, ProcessLimit};
+pub(crate) use shed::Shedding;

@@ -21,7 +21,9 @@ pub(super) enum Shed {
 impl Shed {
     fn detail(self) -> &'static str {
         match self {
-            Self::ClientLimit => "error=connection_limit_reached; details=\"too many connections of this client\"",
+            Self::ClientLimit => {
+                "error=connection_limit_reached; details=\"too many connections of this client\""
+            }
             Self::TooManyClients => "error=connection_limit_reached; details=\"too many clients\"",
             Self::Memory => "error=proxy_internal_error; details=\"short of memory\"",
         }

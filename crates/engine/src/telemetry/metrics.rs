@@ -74,20 +74,45 @@ fn process(shared: &Shared, page: &mut Page) {
     use Kind::{Counter, Gauge};
     let usage = unix::usage();
     let version = shared.state().plan.as_ref().map_or(0, |plan| plan.version);
-    page.single("fairlead_plan_version", Gauge, "Version of the configuration that is served; 0: none yet.", version);
-    page.single("fairlead_plans_alive", Gauge, "Configurations that something still refers to.", shared.census.alive());
+    page.single(
+        "fairlead_plan_version",
+        Gauge,
+        "Version of the configuration that is served; 0: none yet.",
+        version,
+    );
+    page.single(
+        "fairlead_plans_alive",
+        Gauge,
+        "Configurations that something still refers to.",
+        shared.census.alive(),
+    );
     page.single("fairlead_workers", Gauge, "Threads that serve.", shared.workers);
     let help = "Processor time of the engine process.";
     page.single("fairlead_process_cpu_seconds_total", Counter, help, usage.cpu_seconds);
-    page.single("fairlead_process_resident_bytes", Gauge, "Resident memory of the engine process.", usage.rss_bytes);
-    page.single("fairlead_process_open_files", Gauge, "File descriptors of the engine process.", usage.open_files);
+    page.single(
+        "fairlead_process_resident_bytes",
+        Gauge,
+        "Resident memory of the engine process.",
+        usage.rss_bytes,
+    );
+    page.single(
+        "fairlead_process_open_files",
+        Gauge,
+        "File descriptors of the engine process.",
+        usage.open_files,
+    );
     let help = "Client connections that the descriptors allow.";
     page.single("fairlead_max_connections", Gauge, help, shared.process.max());
     let help = "Connections that were closed because their task panicked.";
     page.single("fairlead_panics_total", Counter, help, shared.panics.load(Relaxed));
     let help = "Access log lines that were not written.";
     page.single("fairlead_access_log_dropped_total", Counter, help, shared.log.dropped());
-    page.single("fairlead_events_dropped_total", Counter, "Events that nobody read.", shared.events.dropped());
+    page.single(
+        "fairlead_events_dropped_total",
+        Counter,
+        "Events that nobody read.",
+        shared.events.dropped(),
+    );
 }
 
 fn listeners(shared: &Shared, page: &mut Page) {
@@ -97,7 +122,11 @@ fn listeners(shared: &Shared, page: &mut Page) {
         let state = shared.state();
         let leaving = state.draining.listeners.iter().map(|leaving| &leaving.served);
         for served in state.listeners.iter().chain(leaving) {
-            page.sample("fairlead_connections", &[("listener", &served.live.name)], served.live.connections());
+            page.sample(
+                "fairlead_connections",
+                &[("listener", &served.live.name)],
+                served.live.connections(),
+            );
         }
     }
     let all = sorted(shared.registry.listeners());
@@ -106,7 +135,11 @@ fn listeners(shared: &Shared, page: &mut Page) {
         let accepted = sum(series, |counters| counters.accepted.value());
         page.sample("fairlead_connections_accepted_total", &[("listener", name)], accepted);
     }
-    page.family("fairlead_connections_refused_total", Counter, "Client connections that were answered with 503.");
+    page.family(
+        "fairlead_connections_refused_total",
+        Counter,
+        "Client connections that were answered with 503.",
+    );
     for (name, series) in &all {
         for (reason, count) in refusals(series) {
             let labels: [(&str, &dyn Display); 2] = [("listener", name), ("reason", &reason)];
@@ -159,7 +192,7 @@ fn routes(shared: &Shared, page: &mut Page) {
 }
 
 fn backends(shared: &Shared, page: &mut Page) {
-    use Kind::{Counter, Gauge};
+    use Kind::Counter;
     let all = sorted(shared.registry.backends());
     page.family("fairlead_backend_requests_total", Counter, "Answers of backends.");
     for ((pool, backend), series) in &all {
@@ -186,7 +219,8 @@ fn backends(shared: &Shared, page: &mut Page) {
         let received = sum(series, |counters| counters.bytes_in.value());
         let sent = sum(series, |counters| counters.bytes_out.value());
         for (direction, bytes) in [("received", received), ("sent", sent)] {
-            let labels: [(&str, &dyn Display); 3] = [("pool", pool), ("backend", backend), ("direction", &direction)];
+            let labels: [(&str, &dyn Display); 3] =
+                [("pool", pool), ("backend", backend), ("direction", &direction)];
             page.sample("fairlead_backend_bytes_total", &labels, bytes);
         }
     }

@@ -13,11 +13,10 @@ mod registry;
 mod stats;
 mod timestamp;
 
-pub(crate) use access_log::LogWriter;
-pub(crate) use counters::{BackendCounters, Code, CodeCounts, ListenerCounters, RouteCounters};
-pub use events::Event;
+pub(crate) use access_log::{Batch, LogWriter, Sink};
+pub(crate) use counters::{BackendCounters, ListenerCounters, RouteCounters};
 pub(crate) use events::Events;
-pub(crate) use histogram::Distribution;
+pub use events::{Event, What};
 pub(crate) use local::Local;
 pub(crate) use metrics::render;
 pub(crate) use record::{Blame, Record};

@@ -189,11 +189,9 @@ fn pools(state: &State) -> Vec<PoolStats> {
         let stats = backend(&leaving.backend, &leaving.counters, State_::Draining);
         match pools.iter_mut().find(|pool| *pool.name == *leaving.pool) {
             Some(pool) => pool.backends.push(stats),
-            None => pools.push(PoolStats {
-                name: leaving.pool.to_string(),
-                generation: 0,
-                backends: vec![stats],
-            }),
+            None => {
+                pools.push(PoolStats { name: leaving.pool.to_string(), generation: 0, backends: vec![stats] })
+            }
         }
     }
     pools
@@ -236,7 +234,8 @@ pub(super) fn address(address: &BackendAddress) -> String {
 
 fn route_stats(shared: &Shared, plan: Option<&plan::Plan>) -> Vec<RouteStats> {
     let Some(plan) = plan else { return Vec::new() };
-    let routes = plan.listeners.iter().flat_map(|listener| listener.routes.iter().map(move |r| (listener, r)));
+    let routes =
+        plan.listeners.iter().flat_map(|listener| listener.routes.iter().map(move |r| (listener, r)));
     routes
         .map(|(listener, route)| {
             let series = shared.registry.route(&listener.name, &route.id);

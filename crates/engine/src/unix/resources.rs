@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -25,6 +26,15 @@ pub(crate) fn disable_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
+/// Takes over a descriptor that the process was started with; an error if it is none.
+pub(crate) fn adopt_descriptor(number: i32) -> io::Result<OwnedFd> {
+    if number < 3 || fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+        return Err(io::Error::other(format!("{number} is no descriptor that was handed over")));
+    }
+    // SAFETY: it is open, and whoever started the process with its number gave it to us; nothing else here knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// What the process uses now.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
@@ -37,16 +47,19 @@ pub(crate) struct Usage {
 pub(crate) fn usage() -> Usage {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     Usage {
-        rss_bytes: rss_bytes().unwrap_or(0),
+        rss_bytes: rss_bytes(),
         cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
         open_files: open_files().unwrap_or(0),
     }
 }
 
-fn rss_bytes() -> Option<u64> {
-    let statm = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
+/// Resident memory, 0 if the system doesn't say.
+pub(crate) fn rss_bytes() -> u64 {
+    let resident_pages = || -> Option<u64> {
+        let statm = fs::read_to_string("/proc/self/statm").ok()?;
+        statm.split_ascii_whitespace().nth(1)?.parse().ok()
+    };
+    resident_pages().unwrap_or(0) * rustix::param::page_size() as u64
 }
 
 fn open_files() -> io::Result<u64> {

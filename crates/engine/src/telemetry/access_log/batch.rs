@@ -10,7 +10,7 @@ use std::time::Duration;
 use fairlead_plan as plan;
 
 use super::line;
-use super::writer::{LogWriter, Lines};
+use super::writer::{Lines, LogWriter};
 use crate::clock;
 use crate::telemetry::record::Record;
 

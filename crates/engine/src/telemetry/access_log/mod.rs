@@ -6,4 +6,4 @@ mod line;
 mod writer;
 
 pub(crate) use batch::Batch;
-pub(crate) use writer::LogWriter;
+pub(crate) use writer::{LogWriter, Sink};

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -76,9 +76,15 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
+/// Nothing is left half done by a panic under one of these locks.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The workers' end of the writer thread.
 pub(crate) struct LogWriter {
     queue: SyncSender<Message>,
+    received: Mutex<Option<Receiver<Message>>>,
     orders: Mutex<Vec<Order>>,
     spares: Mutex<Vec<Vec<u8>>>,
     dropped: AtomicU64,
@@ -87,23 +93,29 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Starts the thread.
-    pub(crate) fn start(events: Arc<Events>) -> io::Result<Arc<Self>> {
+    /// A writer whose thread is still to be started.
+    pub(crate) fn new(events: Arc<Events>) -> Arc<Self> {
         let (queue, received) = sync_channel(QUEUE);
-        let writer = Arc::new(Self {
+        Arc::new(Self {
             queue,
+            received: Mutex::new(Some(received)),
             orders: Mutex::default(),
             spares: Mutex::default(),
             dropped: AtomicU64::new(0),
             events,
             thread: Mutex::new(None),
-        });
-        let own = Arc::clone(&writer);
+        })
+    }
+
+    /// Starts the thread, once.
+    pub(crate) fn start(self: &Arc<Self>) -> io::Result<()> {
+        let Some(received) = locked(&self.received).take() else { return Ok(()) };
+        let writer = Arc::clone(self);
         let thread = std::thread::Builder::new()
             .name("fairlead-log".into())
-            .spawn(move || Thread { writer: own, sink: None, torn: false, reported: None }.run(&received))?;
-        *writer.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(writer)
+            .spawn(move || Thread { writer, sink: None, torn: false, reported: None }.run(&received))?;
+        *locked(&self.thread) = Some(thread);
+        Ok(())
     }
 
     /// Queues lines, or drops and counts them when the writer can't follow.
@@ -138,7 +150,7 @@ impl LogWriter {
     }
 
     fn order(&self, order: Order) {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).push(order);
+        locked(&self.orders).push(order);
         // With a full queue the thread is busy and looks by itself.
         let _ = self.queue.try_send(Message::Order);
     }
@@ -146,7 +158,7 @@ impl LogWriter {
     /// Writes what is queued and ends the thread; gives up on a target that doesn't take it in time.
     pub(crate) fn stop(&self, patience: Duration) {
         self.order(Order::Stop);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = locked(&self.thread).take();
         let until = clock::now() + patience;
         if let Some(thread) = thread {
             while !thread.is_finished() && clock::now() < until {
@@ -184,7 +196,7 @@ impl Thread {
 
     /// Whether to stop.
     fn obey(&mut self) -> bool {
-        let orders = std::mem::take(&mut *self.writer.orders.lock().unwrap_or_else(PoisonError::into_inner));
+        let orders = std::mem::take(&mut *locked(&self.writer.orders));
         let mut stop = false;
         for order in orders {
             match order {
@@ -201,7 +213,8 @@ impl Thread {
             match open(path) {
                 Ok(fresh) => *file = fresh,
                 Err(error) => {
-                    let message = format!("{}: {error}; lines still go to the file opened before", path.display());
+                    let message =
+                        format!("{}: {error}; lines still go to the file opened before", path.display());
                     self.writer.events.push(What::LogError { message });
                 }
             }
@@ -221,11 +234,11 @@ impl Thread {
             }
         }
         lines.text.clear();
-        if lines.text.capacity() <= 2 * FULL
-            && let Ok(mut spares) = self.writer.spares.lock()
-            && spares.len() < SPARES
-        {
-            spares.push(lines.text);
+        if lines.text.capacity() <= 2 * FULL {
+            let mut spares = locked(&self.writer.spares);
+            if spares.len() < SPARES {
+                spares.push(lines.text);
+            }
         }
     }
 
@@ -239,7 +252,8 @@ impl Thread {
             Some(Sink::File(path, _)) => path.display().to_string(),
             _ => "standard output".to_owned(),
         };
-        let message = format!("{target}: {error}; access log lines are dropped and counted until it can be written");
+        let message =
+            format!("{target}: {error}; access log lines are dropped and counted until it can be written");
         self.writer.events.push(What::LogError { message });
     }
 }
