@@ -89,7 +89,9 @@ fn a_table_takes_as_many_clients_as_it_was_made_for() {
         for client in 0..clients as u32 {
             assert_eq!(table.open(v4(client)), 1);
         }
-        held.into_iter().for_each(|held| table.give(held));
+        for held in held {
+            table.give(held);
+        }
     }
 }
 
@@ -108,7 +110,9 @@ fn when_the_table_is_full_new_clients_are_refused_and_known_ones_are_not() {
     assert_eq!(refused, Refused::TableFull);
     assert!(held.len() <= table.capacity());
     held.push(table.try_take(v4(0), 5).unwrap());
-    held.into_iter().for_each(|held| table.give(held));
+    for held in held {
+        table.give(held);
+    }
     table.give(table.try_take(v4(newcomer), 5).unwrap());
     assert!((0..1_000).all(|client| table.open(v4(client)) == 0));
 }

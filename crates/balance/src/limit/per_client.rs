@@ -251,3 +251,46 @@ impl Place {
         self.buckets.into_iter().flat_map(|bucket| bucket * SLOTS..(bucket + 1) * SLOTS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn a_claim_whose_thread_was_stopped_holds_nobody_up() {
+        let table = PerClient::new(8, 1);
+        let place = table.place(CLIENT);
+        let stopped = place.slots().nth(9).expect("there are 16");
+        let claim = place.tag | CLAIM | 0x3039;
+        assert!(table.replace(stopped, 0, claim));
+        let held = table.try_take(CLIENT, 1).expect("the only one");
+        assert_eq!(table.open(CLIENT), 1);
+        assert!(!table.replace(stopped, claim, place.tag | 1), "it was struck out and finds that out");
+        table.give(held);
+    }
+
+    #[test]
+    fn a_claim_gives_way_to_an_entry_that_was_quicker() {
+        let table = PerClient::new(8, 1);
+        let place = table.place(CLIENT);
+        let held = table.try_take(CLIENT, 9).expect("the first");
+        let free = place.slots().find(|&slot| slot != held.slot as usize).expect("there are 16");
+        assert!(!table.claim(place, free));
+        assert_eq!(table.slot(free).load(SeqCst), 0);
+        assert_eq!(table.open(CLIENT), 1);
+        table.give(held);
+    }
+
+    #[test]
+    fn the_two_buckets_of_a_client_differ() {
+        for clients in [1, 100, 10_000] {
+            let table = PerClient::new(clients, 1);
+            for client in 0..1_000_u32 {
+                let [first, second] = table.place(IpAddr::V4(client.into())).buckets;
+                assert!(first != second && first.max(second) < table.buckets.len());
+            }
+        }
+    }
+}
