@@ -5,25 +5,25 @@
 //!
 //! In reading order:
 //!
-//! - [`live`]: what is known about a backend for as long as anybody uses it, shared by all workers, outliving
+//! - `live`: what is known about a backend for as long as anybody uses it, shared by all workers, outliving
 //!   the configuration that named it.
-//! - [`pool`]: [`Pool`] builds (slow, one place) a [`Picker`] (immutable, shared, never blocks).
-//! - [`cursor`]: a worker's own place in a picker's rotation.
+//! - `pool`: [`Pool`] builds (slow, one place) a [`Picker`] (immutable, shared, never blocks).
+//! - `cursor`: a worker's own place in a picker's rotation.
 //! - `algorithm`: one file for each way of choosing, and the draws that two of them share.
-//! - [`tried`], [`attempts`]: one request's tries, as a state machine.
+//! - `tried`, `attempts`: one request's tries, as a state machine.
 //! - [`limit`]: process-wide maxima: connections in all, connections of one client.
 //! - `count`: the counter all of these are made of, the one place that must never go below nothing.
 
 #![forbid(unsafe_code)]
 
 mod algorithm;
-pub mod attempts;
+mod attempts;
 mod count;
-pub mod cursor;
+mod cursor;
 pub mod limit;
-pub mod live;
-pub mod pool;
-pub mod tried;
+mod live;
+mod pool;
+mod tried;
 
 pub use algorithm::{Algorithm, Random};
 pub use attempts::{Action, Attempts, Failure, Outcome, RetryPolicy};

@@ -139,5 +139,5 @@ fn rotation(algorithm: Algorithm, members: &[Member]) -> u64 {
     hasher.finish()
 }
 
-/// What the configuration allows; 65535² × 2³² still fits what scores are compared in.
+/// What the configuration allows, and what every sum and product of the algorithms has room for.
 const MAX_WEIGHT: u32 = 65_535;
