@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,13 +15,15 @@ use fairlead_balance::{Algorithm, Cursor, Live, Member, Picker, Pool, Random, Tr
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
+const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::Random, Algorithm::First];
 const BATCH: u32 = 1_000;
-const BATCHES: usize = 300;
+/// Some 20 ms to a second a figure: longer than whatever else the machine does in between.
+const BATCHES: usize = 5_000;
 const WRITES_A_SECOND: u32 = 200_000;
 
 fn main() {
-    for algorithm in [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::Random, Algorithm::First]
-    {
+    for algorithm in ALGORITHMS {
         for members in [10, 100, 1_000, 10_000] {
             for (weights, weight) in [("equal", equal as fn(u64) -> u32), ("mixed", mixed)] {
                 let ns = measure(&picker(algorithm, members, weight));
@@ -65,12 +68,15 @@ fn picker(algorithm: Algorithm, members: u64, weight: fn(u64) -> u32) -> Picker 
 /// Nanoseconds of CPU a pick, the median of the batches.
 fn measure(picker: &Picker) -> f64 {
     let stop = AtomicBool::new(false);
+    let begun = Barrier::new(2);
     thread::scope(|scope| {
         scope.spawn(|| {
             pin(1);
+            begun.wait();
             write(picker, &stop);
         });
         pin(0);
+        begun.wait();
         let mut costs = pick(picker);
         stop.store(true, Relaxed);
         costs.sort_unstable();

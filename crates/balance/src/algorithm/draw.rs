@@ -1,5 +1,7 @@
 //! Randomness as an argument, and drawing seats by weight with it.
 
+use std::hint::select_unpredictable;
+
 use super::Seats;
 use crate::tried::Tried;
 
@@ -61,7 +63,7 @@ impl Lots {
         // a side of it.
         let column = ((bits >> 32) * self.lots.len() as u64) >> 32;
         let lot = self.lots[column as usize];
-        if (bits as u32) < lot.threshold { column as usize } else { lot.alias as usize }
+        select_unpredictable((bits as u32) < lot.threshold, column as u32, lot.alias) as usize
     }
 
     /// One seat that is usable and isn't `except`, if one comes within a few draws.

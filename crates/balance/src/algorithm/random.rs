@@ -4,6 +4,8 @@
 //! takes the longest queue from log n / log log n to log log n, and a third choice adds next to nothing. Workers
 //! that see slightly old counts don't herd onto the same member, as they would with an exact minimum.
 
+use std::hint::select_unpredictable;
+
 use super::draw::{Lots, Random};
 use super::{Seats, least_connections};
 use crate::tried::Tried;
@@ -11,10 +13,9 @@ use crate::tried::Tried;
 pub(super) fn pick(lots: &Lots, seats: &Seats, tried: &Tried, rng: &mut impl Random) -> Option<usize> {
     if let Some(one) = lots.draw_usable(seats, tried, None, rng) {
         // Without a second within a few draws (one member has nearly all the weight) the first stands alone.
-        let picked = match lots.draw_usable(seats, tried, Some(one), rng) {
-            Some(other) if seats.score(other).is_below(seats.score(one)) => other,
-            _ => one,
-        };
+        let other = lots.draw_usable(seats, tried, Some(one), rng).unwrap_or(one);
+        // Either is as likely: a branch would be mispredicted every other time.
+        let picked = select_unpredictable(seats.score(other).is_below(seats.score(one)), other, one);
         if seats.take(picked) {
             return Some(picked);
         }

@@ -16,7 +16,7 @@ use crate::tried::Tried;
 /// Children of a node at most: as many as a word has bits.
 const FAN_OUT: usize = 64;
 
-/// Picks that a cursor is moved ahead at most when it starts: about 200 µs.
+/// Picks that a cursor is moved ahead at most when it starts: under a millisecond at 10,000 members.
 const MAX_HEAD_START: u64 = 4096;
 
 /// The shape of the rotation. What moves is the cursor's running weights, one a slot.
@@ -146,7 +146,9 @@ impl Tree {
     }
 }
 
-/// The slot that would be highest once each had its weight added; the first among equals, as in nginx.
+/// The slot that would be highest once each had its weight added; the first among equals, as in nginx. With
+/// branches on purpose: without them a level waits for the memory of the one above (at 10,000 members 270 to 350 ns
+/// instead of 95 to 190).
 fn highest(current: &[i64], weights: &[i64], blocked: u64) -> Option<usize> {
     let mut best = None;
     let mut most = i64::MIN;
