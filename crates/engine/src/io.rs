@@ -57,10 +57,14 @@ pub(crate) enum Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => Self::Reset,
+            // The last three are what TCP itself gave up on, by its keep-alive or its retransmissions.
+            ErrorKind::ConnectionReset
+            | ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable => Self::Reset,
             ErrorKind::NotConnected => Self::Closed,
-            // What TCP itself gave up on: its keep-alive, or its retransmissions.
-            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::Reset,
             other => Self::Other(other),
         }
     }
@@ -238,7 +242,7 @@ impl Stream {
     /// Whether a Unix peer that ended closed its socket altogether: what a reset is for TCP.
     async fn is_hung_up(&self) -> bool {
         let unix = matches!(self, Self::Unix(_));
-        unix && self.ready(Interest::WRITABLE).await.is_ok_and(|ready| ready.is_write_closed())
+        unix && self.ready(Interest::WRITABLE).await.is_ok_and(tokio::io::Ready::is_write_closed)
     }
 
     async fn ready(&self, interest: Interest) -> io::Result<Ready> {

@@ -144,16 +144,18 @@ fn poll_fill(
     input: &mut Buffer,
     deadline: &Deadline,
 ) -> Poll<Result<usize, Fault>> {
-    let Poll::Ready(readable) = from.poll_readable(cx, deadline) else {
-        input.release();
-        return Poll::Pending;
-    };
-    readable?;
-    // Memory is still held only if the last receive left more to be received at once.
-    if input.capacity() > 0 {
-        input.need_large()
-    } else {
-        input.need_small()
+    // Memory is still held only if the last receive was cut short by its end: then there is more.
+    if from.poll_readable(cx, deadline).is_ready() {
+        if input.capacity() > 0 {
+            input.need_large();
+        } else {
+            input.need_small();
+        }
+        let received = from.poll_read(cx, deadline, input);
+        if received.is_ready() {
+            return received;
+        }
     }
-    from.poll_read(cx, deadline, input)
+    input.release();
+    Poll::Pending
 }

@@ -82,8 +82,12 @@ fn classify(error: &io::Error, address: &BackendAddress) -> DialFailure {
         // unix(7): no such file is nobody who listens, and a full queue says "again".
         Errno::NOENT | Errno::AGAIN if unix => DialFailure::Refused,
         Errno::TIMEDOUT => DialFailure::TimedOut,
-        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => DialFailure::Unreachable,
-        Errno::ACCESS | Errno::PERM => DialFailure::Unreachable,
+        Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::HOSTDOWN
+        | Errno::NETDOWN
+        | Errno::ACCESS
+        | Errno::PERM => DialFailure::Unreachable,
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL | Errno::AGAIN => {
             DialFailure::Resource(errno)
         }

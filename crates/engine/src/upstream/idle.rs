@@ -28,9 +28,9 @@ struct Kept {
 
 impl Idle {
     pub(super) fn take(&mut self, backend: &Backend, now: Instant) -> Option<Connection> {
-        let shelf = self.shelves.get_mut(&backend.key)?;
-        while let Some(kept) = shelf.connections.pop() {
-            shelf.live.drop_idle();
+        let Shelf { live, connections } = self.shelves.get_mut(&backend.key)?;
+        while let Some(kept) = connections.pop() {
+            live.drop_idle();
             if kept.is_good(now) {
                 return Some(kept.connection);
             }
@@ -56,11 +56,11 @@ impl Idle {
             return false;
         }
         connection.input.release();
-        let shelf = self
-            .shelves
+        self.shelves
             .entry(backend.key)
-            .or_insert_with(|| Shelf { live: Arc::clone(&backend.live), connections: Vec::new() });
-        shelf.connections.push(Kept { connection, until: now + options.timeout });
+            .or_insert_with(|| Shelf { live: Arc::clone(&backend.live), connections: Vec::new() })
+            .connections
+            .push(Kept { connection, until: now + options.timeout });
         true
     }
 

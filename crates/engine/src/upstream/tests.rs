@@ -15,7 +15,7 @@ use crate::clock::{Deadline, Phase, Wheel, now};
 use crate::io::tests::run;
 
 const SECOND: Duration = Duration::from_secs(1);
-const OPTIONS: IdleOptions = IdleOptions { max: 8, timeout: Duration::from_secs(60), max_uses: None };
+const OPTIONS: IdleOptions = IdleOptions { max: 8, timeout: Duration::from_mins(1), max_uses: None };
 
 fn backend_at(address: BackendAddress) -> Backend {
     Backend {
@@ -186,7 +186,7 @@ fn an_idle_connection_is_kept_for_its_time_and_no_longer() {
         let rig = Rig::new().await;
         let (connection, mut peer) = rig.connect().await;
         rig.give_back(connection);
-        rig.upstreams.sweep_now(now() + OPTIONS.timeout - SECOND);
+        rig.upstreams.sweep_now(now() + OPTIONS.timeout / 2);
         assert_eq!(rig.upstreams.idle_connections(), 1);
         rig.upstreams.sweep_now(now() + OPTIONS.timeout);
         assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0);

@@ -82,7 +82,8 @@ impl Pace {
     }
 
     fn fill(&mut self, bytes: usize) {
-        let earned = (bytes as i64).saturating_mul(1_000_000_000 / LOWEST_RATE);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let earned = bytes.saturating_mul(1_000_000_000 / LOWEST_RATE);
         self.purse = self.purse.saturating_add(earned).min(MOST);
     }
 }
@@ -158,7 +159,7 @@ mod tests {
         for minute in 0..60 {
             let time = start + GAP * minute;
             pace.wait_from(time, &deadline);
-            wheel.advance(time + GAP - Duration::from_millis(100));
+            wheel.advance(time + (GAP.saturating_sub(Duration::from_millis(100))));
             assert_eq!(deadline.expired(), None);
             pace.moved_at(time + GAP, 1, &deadline);
         }

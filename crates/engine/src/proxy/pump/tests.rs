@@ -131,7 +131,7 @@ impl Course {
         let (early, late) = message.split_at(self.early.min(message.len()));
         let (mut rig, mut source, mut sink) = Rig::new(early);
         SockRef::from(&rig.to).set_send_buffer_size(1).unwrap();
-        let send = async {
+        let source_task = async {
             for piece in late.chunks(self.split) {
                 source.write_all(piece).await.unwrap();
                 tokio::task::yield_now().await;
@@ -164,7 +164,7 @@ impl Course {
                 tokio::task::yield_now().await;
             }
         };
-        let ((), (sent, left), taken) = tokio::join!(send, relay, take);
+        let ((), (sent, left), taken) = tokio::join!(source_task, relay, take);
         assert_eq!(sent, taken.len() as u64);
         (taken, left)
     }
