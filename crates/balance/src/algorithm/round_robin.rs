@@ -146,9 +146,9 @@ impl Tree {
     }
 }
 
-/// The slot that would be highest once each had its weight added; the first among equals, as in nginx. With
-/// branches on purpose: without them a level waits for the memory of the one above (at 10,000 members 270 to 350 ns
-/// instead of 95 to 190).
+/// The slot that would be highest once each had its weight added; the first among equals, as in nginx.
+/// Branches on purpose: 15 ns instead of 23 without them at 10 members, 62 instead of 107 at 1,000 of equal weight,
+/// and the same within 10 % at mixed weights.
 fn highest(current: &[i64], weights: &[i64], blocked: u64) -> Option<usize> {
     let mut best = None;
     let mut most = i64::MIN;
