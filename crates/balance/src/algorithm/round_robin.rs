@@ -147,8 +147,8 @@ impl Tree {
 }
 
 /// The slot that would be highest once each had its weight added; the first among equals, as in nginx.
-/// Branches on purpose: 15 ns instead of 23 without them at 10 members, 62 instead of 107 at 1,000 of equal weight,
-/// and the same within 10 % at mixed weights.
+/// Branches on purpose: 15 ns instead of 23 without them at 10 members, 62 instead of 107 at 1,000 of equal weight;
+/// only many mixed weights lose a little by them (120 instead of 111 at 1,000).
 fn highest(current: &[i64], weights: &[i64], blocked: u64) -> Option<usize> {
     let mut best = None;
     let mut most = i64::MIN;
