@@ -4,7 +4,7 @@ Descriptions travel as JSON, because the engine process gets them as JSON too; t
 `fairlead.compile`. Every function releases the interpreter while it works.
 """
 
-from typing import TypedDict, type_check_only
+from typing import TypedDict, final, type_check_only
 
 __all__ = ["__version__", "check", "route"]
 
@@ -45,4 +45,74 @@ def route(spec_json: str, listener: str, host: str, path: str) -> str:
 
     Raises:
         ValueError: the description is bad, or it has no such listener.
+    """
+
+class EngineError(Exception):
+    """A call changed nothing; what was served before is served on.
+
+    The text is JSON: `{"kind": "refused" | "restart_needed" | "internal", "errors": [{"path", "message"}]}` with at
+    least one error, each as in `SpecError`; `path` is empty for what is no place in the configuration.
+    """
+
+@final
+class Engine:
+    """An engine within this program: threads of its own, which need the interpreter for nothing.
+
+    Accepts no connection before its first `apply`. Methods may be called from any thread; those that wait let other
+    Python threads run. Dropping the last reference stops it at once.
+
+    `settings_json`: `{"directory": path or null, "workers": from 1, "admin_binds": [bind address], "user": null,
+    "ready_fd": null, "log_level": "debug" | "info" | "warning" | "error"}`. With a directory it has the sockets
+    `engine.sock` and `admin.sock` there, like an engine process.
+
+    Raises:
+        ValueError: the settings are no such JSON.
+        RuntimeError: it can't start, for the reason given: another engine has the directory, an address is taken.
+    """
+
+    def __new__(cls, settings_json: str) -> Engine: ...
+    def apply(self, spec_json: str) -> str:
+        """Serve by this description from now on; returns when every worker does.
+
+        Returns JSON: `{"version": …, "bound": {listener: {bind as written: address}}}`. Calls run one at a time.
+
+        Raises:
+            EngineError: it is refused whole, with everything that is wrong; the description before is served on.
+            ValueError: the text is no description.
+        """
+
+    def members(self, members_json: str) -> None:
+        """Replace who is in a pool with `resolved`: `{"pool", "generation", "backends": [backend]}`.
+
+        A list for a pool that isn't there, and one with a generation below the last, are ignored and counted.
+
+        Raises:
+            EngineError: the list is bad.
+            ValueError: the text is no list of members.
+        """
+
+    def command(self, command_json: str) -> None:
+        """Do something that is no configuration: `{"reopen_logs": {}}` or `{"stop": {"deadline_ms": …}}`."""
+
+    def stats(self, routes: bool) -> str:
+        """Give what goes on now as JSON; counts are since the start. With `routes`, also of each route."""
+
+    def next_event(self, timeout: float) -> str | None:
+        """Give the next event as JSON, `{"kind", "at_ms", …}`, waiting up to `timeout` seconds for it.
+
+        While nobody asks, the oldest are dropped and counted.
+        """
+
+    def stop(self, deadline_seconds: float) -> None:
+        """Accept no more, let open requests finish, cut what is left after so many seconds; return when all is over."""
+
+def serve(settings_json: str) -> int:
+    """Be an engine process: serve until told to stop by `engine.sock` or SIGTERM, then return the exit code.
+
+    SIGTERM drains for as long as the configuration says; a second one ends at once. SIGINT and SIGHUP are ignored.
+    `settings_json` is that of `Engine`, with a directory; `user` is who to become after the first addresses are bound,
+    `ready_fd` a descriptor to which `ready` is written when `engine.sock` answers.
+
+    Raises:
+        ValueError: the settings are no such JSON.
     """

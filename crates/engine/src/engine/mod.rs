@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::error::{CallError, StartError};
 use crate::telemetry::{self, Event, Stats};
-use crate::unix::User;
+use crate::unix::{self, User};
 
 pub use apply::Applied;
 pub(crate) use apply::bound_addresses;
@@ -122,7 +122,8 @@ pub fn serve(settings: Settings) -> Result<(), StartError> {
     if let Some(name) = &settings.user {
         User::named(name).map_err(|error| StartError::new(format_args!("runtime.user: {error}")))?;
     }
-    crate::unix::ignore_terminal_signals();
+    unix::ignore_terminal_signals();
+    unix::disable_huge_pages();
     let shared = Shared::new(settings);
     let endpoints = Endpoints::open(&shared)?;
     service::run(&shared, endpoints, true);

@@ -70,7 +70,6 @@ pub(crate) struct ServedListener {
 
 impl Shared {
     pub(crate) fn new(settings: Settings) -> Arc<Self> {
-        unix::disable_huge_pages();
         let events = Arc::new(Events::default());
         Arc::new(Self {
             workers: settings.workers,

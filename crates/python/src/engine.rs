@@ -1,0 +1,84 @@
+//! An engine within the Python program: the calls of `fairlead_engine::Engine`, with JSON for what has a shape.
+
+use std::time::Duration;
+
+use fairlead_engine::{CallError, Engine as Native, Settings};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pyo3::create_exception!(
+    fairlead._engine,
+    EngineError,
+    pyo3::exceptions::PyException,
+    "A call changed nothing; the text is JSON."
+);
+
+/// An engine within this program.
+#[pyclass(module = "fairlead._engine", frozen)]
+pub(crate) struct Engine(Native);
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(py: Python<'_>, settings_json: &str) -> PyResult<Self> {
+        let settings: Settings = read(settings_json)?;
+        let started = py.detach(|| Native::start(settings));
+        started.map(Self).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    }
+
+    /// Serves by this description from now on.
+    fn apply(&self, py: Python<'_>, spec_json: &str) -> PyResult<String> {
+        py.detach(|| {
+            let spec = read(spec_json)?;
+            self.0.apply(&spec).map_err(|error| refused(&error)).map(|applied| written(&applied))
+        })
+    }
+
+    /// Replaces who is in a pool.
+    fn members(&self, py: Python<'_>, members_json: &str) -> PyResult<()> {
+        py.detach(|| self.0.members(read(members_json)?).map_err(|error| refused(&error)))
+    }
+
+    /// Does something that is no configuration.
+    fn command(&self, py: Python<'_>, command_json: &str) -> PyResult<()> {
+        let command = read(command_json)?;
+        py.detach(|| self.0.command(command));
+        Ok(())
+    }
+
+    /// What goes on now.
+    fn stats(&self, py: Python<'_>, routes: bool) -> String {
+        py.detach(|| written(&self.0.stats(routes)))
+    }
+
+    /// The next event.
+    fn next_event(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<String>> {
+        let timeout = seconds(timeout)?;
+        Ok(py.detach(|| self.0.next_event(timeout).map(|event| written(&event))))
+    }
+
+    /// Drains and ends.
+    fn stop(&self, py: Python<'_>, deadline_seconds: f64) -> PyResult<()> {
+        let patience = seconds(deadline_seconds)?;
+        py.detach(|| self.0.stop(patience));
+        Ok(())
+    }
+}
+
+pub(crate) fn read<T: DeserializeOwned>(json: &str) -> PyResult<T> {
+    serde_json::from_str(json).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+fn written(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("invariant: what the engine reports has only text as keys")
+}
+
+fn refused(error: &CallError) -> PyErr {
+    EngineError::new_err(written(error))
+}
+
+fn seconds(number: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(number).map_err(|error| PyValueError::new_err(error.to_string()))
+}
