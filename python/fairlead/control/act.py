@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.control.host import Host
-    from fairlead.control.messages import Command
+    from fairlead.control.messages import Command, Spec
     from fairlead.control.store import Proposal, Store
 
 _EXIT_SECONDS = 5.0
@@ -137,7 +137,7 @@ class Actor:
 
     async def _apply(self, proposal: Proposal) -> None:
         try:
-            applied = await self._living().apply(proposal.spec)
+            applied = await self._living().apply(self._populated(proposal))
         except (Refused, EngineFault) as error:
             self._store.update(proposal=None, refusal=Refusal(proposal.number, error))
             return
@@ -158,7 +158,7 @@ class Actor:
         That the next one can't (a port was taken) counts as a death.
         """
         try:
-            applied = await self._living().apply(proposal.spec)
+            applied = await self._living().apply(self._populated(proposal))
         except (Refused, EngineFault) as error:
             _log.error("the new engine can't serve the last configuration", reason=str(error))
             self.kill()
@@ -167,6 +167,9 @@ class Actor:
         self._store.update(bound=applied.bound)
         _log.info("engine serves again", plan=applied.version)
         await self._refresh()
+
+    def _populated(self, proposal: Proposal) -> Spec:
+        return reconcile.populated(proposal.spec, self._store.state.members)
 
     async def _send_members(self, action: SendMembers) -> None:
         members = action.members

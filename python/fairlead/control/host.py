@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fairlead.control.messages import Command, MemberList, Spec, Update
 
 SOCKET = "engine.sock"
+VERSION: str = _engine.__version__
+"""Of the program; control and engine must be of the same."""
 
 _STATS_SECONDS = 1.0
 _EVENT_SECONDS = 0.2
@@ -86,7 +88,7 @@ class ProcessHost:
     async def start(self) -> Hello:
         """Adopt the engine that answers on the socket, else start one."""
         try:
-            channel = await Channel.connect(self._socket, _engine.__version__)
+            channel = await Channel.connect(self._socket, VERSION)
         except (FileNotFoundError, ConnectionRefusedError):
             return await self._spawn()
         if channel.hello.stopping:
@@ -167,7 +169,7 @@ class ProcessHost:
             code = await self.closed
             message = f"the engine process ended with {describe_exit(code)} before it was ready"
             raise EngineLost(message)
-        self._channel = await Channel.connect(self._socket, _engine.__version__)
+        self._channel = await Channel.connect(self._socket, VERSION)
         return self._channel.hello
 
     async def _await_child(self, process: asyncio.subprocess.Process) -> None:
@@ -192,7 +194,7 @@ class LocalHost:
         settings = self._settings.document()
         self._engine = await asyncio.to_thread(_engine.Engine, json.dumps(settings))
         return Hello(
-            version=_engine.__version__,
+            version=VERSION,
             pid=os.getpid(),
             workers=self._settings.workers,
             plan_version=None,

@@ -6,7 +6,7 @@ The values inside the frames of ``engine.sock``, and of the in-process engine al
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from fairlead.model.stats import EngineStats
@@ -45,6 +45,13 @@ class Settings:
             "log_level": self.log_level,
         }
 
+    def bound_to(self, addresses: tuple[str, ...]) -> Settings:
+        """The same, with the admin addresses that an engine before it had bound."""
+        if len(addresses) != len(self.admin_binds):
+            return self
+        pairs = zip(self.admin_binds, addresses, strict=True)
+        return replace(self, admin_binds=tuple(_pinned(bind, address) for bind, address in pairs))
+
     def differences(self, running: Mapping[str, Any]) -> list[str]:
         """The keys in which a living engine's settings differ from these.
 
@@ -57,6 +64,19 @@ class Settings:
         ):
             different.append("admin_binds")
         return different
+
+
+def _pinned(bind: Mapping[str, Any], address: str) -> Mapping[str, Any]:
+    if not address.rpartition(":")[2].isdecimal():
+        return bind
+    port = int(address.rpartition(":")[2])
+    match bind:
+        case {"any": {"port": 0}}:
+            return {"any": {"port": port}}
+        case {"ip": {"address": str(text)}} if text.endswith(":0"):
+            return {"ip": {"address": f"{text.removesuffix('0')}{port}"}}
+        case _:
+            return bind
 
 
 def _same_bind(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:

@@ -93,6 +93,11 @@ def pinned(spec: Spec, bound: Bound) -> Spec:
     }
 
 
+def populated(spec: Spec, members: Mapping[str, MemberList]) -> Spec:
+    """The spec with what its resolved pools are known to have, so that a new one is never published empty."""
+    return {**spec, "pools": [_populated_pool(pool, members) for pool in spec["pools"]]}
+
+
 def _without_engine(state: State, absent: Absent) -> Action | None:
     if state.stop is not None:
         return Finish()
@@ -143,6 +148,13 @@ def _pinned_bind(bind: Mapping[str, object], address: str | None) -> Mapping[str
     if address is None or not _takes_any_port(bind["address"]):
         return bind
     return {**bind, "port_hint": int(address.rpartition(":")[2])}
+
+
+def _populated_pool(pool: Mapping[str, object], members: Mapping[str, MemberList]) -> Mapping[str, object]:
+    known = members.get(str(pool["name"]))
+    if known is None or not pool["resolved"]:
+        return pool
+    return {**pool, "backends": [dict(backend) for backend in known.backends]}
 
 
 def _takes_any_port(address: object) -> bool:

@@ -95,8 +95,9 @@ class State:
     """Why this run can't go on."""
 
     def outcome(self, number: int) -> bool:
-        """Whether the proposal with this number is decided."""
-        return self.proposal is None or self.proposal.number != number or self.failure is not None
+        """Whether the proposal with this number is decided, or never will be."""
+        undecided = self.proposal is not None and self.proposal.number == number
+        return not undecided or self.stop is not None or self.failure is not None
 
     @property
     def ready(self) -> bool:
