@@ -22,7 +22,14 @@ class Verb(NamedTuple):
 
 
 VERBS: dict[str, Verb] = {
+    "run": Verb("fairlead.cli.run", "Serve a configuration file in the foreground."),
+    "proxy": Verb("fairlead.cli.proxy", "Balance HTTP over backends without a configuration file."),
+    "demo": Verb(
+        "fairlead.cli.demo", "Show Fairlead at work: a backend dies, a weight changes, nothing fails."
+    ),
     "check": Verb("fairlead.cli.check", "Say what is wrong with a configuration, then what could be better."),
+    "status": Verb("fairlead.cli.status", "Show what a running Fairlead serves and how it fares."),
+    "reload": Verb("fairlead.cli.reload", "Have a running Fairlead read its configuration again."),
     "schema": Verb("fairlead.cli.schema", "Print the JSON Schema of the configuration, or its reference."),
 }
 

@@ -22,13 +22,16 @@ from fairlead.control.messages import Applied, Event, Hello, Settings
 from fairlead.model.stats import EngineStats
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from fairlead.control.messages import Command, MemberList, Spec, Update
 
 SOCKET = "engine.sock"
 VERSION: str = _engine.__version__
 """Of the program; control and engine must be of the same."""
+
+ENGINE_PROGRAM = (sys.executable, "-P", "-m", "fairlead.engine_process")
+"""``-P``: the working directory is the operator's, and no place to import from."""
 
 _STATS_SECONDS = 1.0
 _EVENT_SECONDS = 0.2
@@ -76,8 +79,9 @@ class Host(Protocol):
 class ProcessHost:
     """An engine in a process of its own, reached through ``engine.sock`` in its directory."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, program: Sequence[str] = ENGINE_PROGRAM) -> None:
         self._settings = settings
+        self._program = program
         self._socket = Path(settings.directory) / SOCKET
         self._channel: Channel | None = None
         self._pid: int | None = None
@@ -149,10 +153,7 @@ class ProcessHost:
         ready, ready_fd = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # the working directory is the operator's and no place to import from
-                "-m",
-                "fairlead.engine_process",
+                *self._program,
                 json.dumps(self._settings.document(ready_fd=ready_fd)),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(ready_fd,),

@@ -22,6 +22,8 @@ def status(state: State, *, version: str, pid: int, directory: Path, reload: Rel
         ready=state.ready,
         directory=str(directory),
         admin=(str(directory / "admin.sock"), *state.admin),
+        plan_version=state.engine.serving if isinstance(state.engine, Running) else None,
+        plans_alive=stats.plans_alive,
         plan=_plan(state),
         engine=engine,
         reload=reload,
@@ -62,5 +64,4 @@ def _engine(state: State) -> EngineStatus | None:
         rss_bytes=stats.rss_bytes,
         cpu_seconds=stats.cpu_seconds,
         open_files=stats.open_files,
-        plans_alive=stats.plans_alive,
     )

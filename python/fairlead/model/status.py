@@ -48,7 +48,6 @@ class EngineStatus(_Document):
     rss_bytes: int = 0
     cpu_seconds: float = 0.0
     open_files: int = 0
-    plans_alive: int = 0
 
 
 class ReloadStatus(_Document):
@@ -68,6 +67,12 @@ class Status(_Document):
     ready: bool
     directory: str
     admin: tuple[str, ...]
+    plan_version: int | None
+    """What the engine serves now; differs from ``plan`` only while it is being restarted."""
+
+    plans_alive: int
+    """Old ones live as long as a request does that began with them."""
+
     plan: PlanStatus | None
     engine: EngineStatus | None
     reload: ReloadStatus | None

@@ -1,4 +1,4 @@
-"""A sample backend: answers every request with its name. Prints its address and serves until it is told to end."""
+"""A sample backend: prints its address and answers every request with its name until it is told to end."""
 
 import argparse
 import asyncio

@@ -145,7 +145,9 @@ class Origin:
     ``requests`` has what arrived, ``connections`` counts; one that runs for long shall not ``remember``.
     """
 
-    def __init__(self, behaviour: Behaviour, *, path: str | None = None, port: int = 0, remember: bool = True) -> None:
+    def __init__(
+        self, behaviour: Behaviour, *, path: str | None = None, port: int = 0, remember: bool = True
+    ) -> None:
         self.behaviour = behaviour
         self.requests: list[Request] = []
         self.connections = 0

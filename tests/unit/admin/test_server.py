@@ -28,6 +28,8 @@ class FakeBackend:
             ready=True,
             directory="/run/fairlead",
             admin=(),
+            plan_version=None,
+            plans_alive=0,
             plan=None,
             engine=None,
             reload=None,

@@ -1,0 +1,50 @@
+"""``fairlead run``: serve a configuration file in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from fairlead.cli.summary import summary
+from fairlead.daemon import Daemon, FileSource, Options, Source
+
+
+@click.command(name="run")
+@click.argument("file")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Where its sockets and state are, instead of runtime.directory.",
+)
+@click.option(
+    "--ready-fd", type=int, metavar="N", help='Write the line "ready" to this descriptor once it serves.'
+)
+def command(file: str, directory: Path | None, ready_fd: int | None) -> None:
+    """Serve the configuration FILE (YAML, TOML or JSON) in the foreground.
+
+    SIGTERM and SIGINT drain and end, a second one ends at once. SIGHUP reloads the file, SIGUSR1 reopens
+    the logs. If an engine process still serves on the directory after its control process died, it is
+    adopted with all its connections.
+
+    \b
+    Example:
+      fairlead run fairlead.yaml
+    """  # noqa: D301 - click's mark for text that keeps its lines
+    serve(FileSource(file), directory=directory, ready_fd=ready_fd)
+
+
+def serve(source: Source, *, directory: Path | None, ready_fd: int | None) -> None:
+    """Serve until a signal says to stop, with a summary for people at the start."""
+    options = Options(
+        directory=directory,
+        ready_fd=ready_fd,
+        announce=lambda status, configuration: click.echo(summary(status, configuration), err=True),
+    )
+
+    async def life() -> None:
+        await Daemon(source, options).run()
+
+    asyncio.run(life())

@@ -1,0 +1,330 @@
+"""Wires everybody: reads, starts, waits, drains. One `Daemon` is one life of ``fairlead run``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import signal
+import time
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from fairlead.admin import access, server
+from fairlead.compile import Accepted, bind_address
+from fairlead.compile import problems as problems_of
+from fairlead.config import read
+from fairlead.control import directory as directories
+from fairlead.control import machine, report
+from fairlead.control.act import Actor
+from fairlead.control.errors import EngineLost, NeedsRestart, Refused
+from fairlead.control.host import VERSION, ProcessHost
+from fairlead.control.lock import DirectoryLock
+from fairlead.control.messages import REOPEN_LOGS, Settings
+from fairlead.control.reconcile import pinned
+from fairlead.control.store import Proposal, Running, Store
+from fairlead.errors import ConfigurationError, FairleadError, Problem, UsageError, dotted
+from fairlead.model.status import Problem as ShownProblem
+from fairlead.model.status import ReloadResult, ReloadStatus, Status
+from fairlead.observe import logs
+from fairlead.observe.readiness import Readiness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from fairlead.config import Reading
+    from fairlead.model import Configuration
+
+_GRACE_SECONDS = 10.0
+
+_log = structlog.get_logger("fairlead")
+
+
+class Source(Protocol):
+    """Where the configuration comes from, each time that it is read."""
+
+    name: str
+    """As the operator wrote it."""
+
+    def read(self) -> Accepted:
+        """Read and check it; raises `ConfigurationError`. May take a while: called in a thread."""
+
+    def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """Say where the problems that the engine found stand in what was read last."""
+
+
+class FileSource:
+    """A configuration file, with all that it includes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._reading: Reading | None = None
+
+    def read(self) -> Accepted:
+        """See `Source.read`."""
+        reading = read(self.name, os.environ)
+        spec, found = problems_of(reading)
+        if found or reading.model is None or spec is None:
+            raise ConfigurationError(found)
+        self._reading = reading
+        return Accepted(reading.model, spec, reading.files)
+
+    def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
+        """See `Source.place`."""
+        found = tuple(problems)
+        if self._reading is None:
+            return found
+        return tuple(self._reading.locate((problem.path, problem.message) for problem in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says beside the configuration."""
+
+    directory: Path | None = None
+    ready_fd: int | None = None
+    announce: Callable[[Status, Configuration], None] = lambda _status, _configuration: None
+    """Called once, when it is ready."""
+
+
+class Daemon:
+    """The control process of one instance."""
+
+    def __init__(self, source: Source, options: Options) -> None:
+        self._source = source
+        self._options = options
+        self._store = Store()
+        self._actor = Actor(self._store, self._new_host)
+        self._reloading = asyncio.Lock()
+        self._last_reload: ReloadStatus | None = None
+        self._numbers = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> None:
+        """Serve until a signal says to stop; raises what prevents it."""
+        self._readiness = Readiness(self._options.ready_fd)
+        self._accepted = await asyncio.to_thread(self._source.read)
+        self._configuration = self._accepted.configuration
+        logs.set_up(self._configuration.logging.level, self._configuration.logging.format)
+        self._settings = self._settle()
+        with DirectoryLock(self._directory), self._signals():
+            try:
+                await self._live()
+            except BaseExceptionGroup as group:
+                if (ours := group.subgroup(FairleadError)) is None:
+                    raise
+                raise _first(ours) from None
+            finally:
+                await self._actor.release(stop_unproven=True)
+
+    # What the admin API stands on.
+
+    def status(self) -> Status:
+        """The state as it is now."""
+        return report.status(
+            self._store.state,
+            version=VERSION,
+            pid=os.getpid(),
+            directory=self._directory,
+            reload=self._last_reload,
+        )
+
+    def configuration(self) -> dict[str, Any]:
+        """The configuration that was accepted last, without its secrets."""
+        return self._configuration.model_dump(mode="json", exclude={"include"})
+
+    async def reload(self) -> ReloadResult:
+        """Read the source again and serve it if that can be; else the one before goes on."""
+        async with self._reloading:
+            self._readiness.reloading()
+            result = await self._reload()
+            self._readiness.ready("serving")
+        now = time.time_ns() // 1_000_000
+        self._last_reload = ReloadStatus(accepted=result.accepted, at_ms=now, problems=result.problems)
+        if result.accepted:
+            _log.info("reloaded", plan=result.plan_version, source=self._source.name)
+        for problem in result.problems:
+            _log.error("reload refused, the configuration before serves on", problem=str(problem))
+        return result
+
+    # Its life.
+
+    async def _live(self) -> None:
+        policy = _policy(self._configuration)
+        api = server.application(self, policy)
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            await stack.enter_async_context(
+                server.serving(api, self._directory / server.SOCKET, _owner(self._settings.user))
+            )
+            begin = tasks.create_task(self._begin(), name="begin")
+            await self._actor.run()
+            begin.cancel()
+
+    async def _begin(self) -> None:
+        """Have the first configuration served and say so."""
+        await self._store.until(lambda state: isinstance(state.engine, Running))
+        async with self._reloading:
+            await self._propose(self._accepted)
+        await self._store.until(lambda state: state.ready)
+        self._readiness.ready("serving")
+        _log.info("ready", directory=str(self._directory))
+        self._options.announce(self.status(), self._configuration)
+
+    async def _reload(self) -> ReloadResult:
+        try:
+            read = await asyncio.to_thread(self._source.read)
+            _refuse_changes(self._source, self._configuration, read.configuration)
+            await self._propose(read)
+        except (ConfigurationError, Refused) as error:
+            return self._refused(error.problems, needs_restart=isinstance(error, NeedsRestart))
+        except FairleadError as error:
+            return self._refused([Problem((), str(error))], needs_restart=False)
+        self._configuration = read.configuration
+        logs.set_up(read.configuration.logging.level, read.configuration.logging.format)
+        return ReloadResult(accepted=True, plan_version=self._version())
+
+    def _refused(self, problems: Iterable[Problem], *, needs_restart: bool) -> ReloadResult:
+        shown = tuple(_shown(problem) for problem in problems)
+        return ReloadResult(
+            accepted=False, plan_version=self._version(), needs_restart=needs_restart, problems=shown
+        )
+
+    async def _propose(self, accepted: Accepted) -> None:
+        """Have the engine serve this; raises what it has against it."""
+        self._numbers += 1
+        number = self._numbers
+        version = (self._version() or 0) + 1
+        memory = accepted.spec["max_memory_bytes"] or machine.memory_limit()
+        spec = pinned(
+            {**accepted.spec, "version": version, "max_memory_bytes": memory}, self._store.state.bound
+        )
+        proposal = Proposal(number=number, version=version, spec=spec, source=self._source.name)
+        self._store.update(proposal=proposal)
+        state = await self._store.until(lambda state: state.outcome(number))
+        if state.refusal is not None and state.refusal.number == number:
+            error = state.refusal.error
+            if isinstance(error, Refused):
+                raise type(error)(self._source.place(error.problems))
+            raise error
+        if state.proposal is not None:
+            message = "Fairlead is stopping"
+            raise FairleadError(message)
+
+    def _version(self) -> int | None:
+        engine = self._store.state.engine
+        if (accepted := self._store.state.accepted) is not None:
+            return accepted.version
+        return engine.serving if isinstance(engine, Running) else None
+
+    def _new_host(self) -> ProcessHost:
+        return ProcessHost(self._settings.bound_to(self._store.state.admin))
+
+    def _settle(self) -> Settings:
+        runtime, admin = self._configuration.runtime, self._configuration.admin
+        wanted = self._options.directory or (Path(runtime.directory) if runtime.directory else None)
+        self._directory = directories.prepare(wanted or directories.default())
+        return Settings(
+            directory=str(self._directory),
+            workers=runtime.workers or machine.cores(),
+            admin_binds=tuple(bind_address(bind) for bind in admin.bind),
+            user=runtime.user,
+            log_level=self._configuration.logging.level,
+        )
+
+    # Signals.
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handlers: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGTERM: self._stop,
+            signal.SIGINT: self._stop,
+            signal.SIGHUP: lambda: self._spawn(self.reload()),
+            signal.SIGUSR1: lambda: self._spawn(self._reopen_logs()),
+            signal.SIGUSR2: lambda: _log.warning("upgrading in place is not supported in this version"),
+        }
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        try:
+            yield
+        finally:
+            for number in handlers:
+                loop.remove_signal_handler(number)
+
+    def _spawn(self, work: Any) -> None:  # noqa: ANN401 - any coroutine
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a signal's work failed", exc_info=error)
+
+    def _stop(self) -> None:
+        if self._store.state.stop is not None:
+            _log.warning("ending at once")
+            self._actor.kill()
+            return
+        timeout = self._configuration.runtime.drain_timeout
+        _log.info("draining", timeout=str(timeout))
+        self._readiness.stopping()
+        seconds = timeout.milliseconds / 1000
+        self._store.update(stop=seconds)
+        # The engine keeps the deadline itself; one that doesn't must not keep us.
+        asyncio.get_running_loop().call_later(seconds + _GRACE_SECONDS, self._actor.kill)
+
+    async def _reopen_logs(self) -> None:
+        try:
+            await self._actor.command(REOPEN_LOGS)
+        except FairleadError as error:
+            _log.error("logs not reopened", reason=str(error))
+        else:
+            _log.info("logs reopened")
+
+
+def _refuse_changes(source: Source, before: Configuration, after: Configuration) -> None:
+    """`runtime` and `admin` are what the processes were started with."""
+    problems = [
+        Problem((section, key), "a change of this needs a restart")
+        for section in ("runtime", "admin")
+        for key in type(getattr(before, section)).model_fields
+        if getattr(getattr(before, section), key) != getattr(getattr(after, section), key)
+    ]
+    if problems:
+        raise NeedsRestart(source.place(problems))
+
+
+def _policy(configuration: Configuration) -> access.Policy:
+    admin = configuration.admin
+    tokens = (
+        access.Token(name, one.role, one.token.get_secret_value()) for name, one in admin.tokens.items()
+    )
+    return access.Policy(tokens=tuple(tokens))
+
+
+def _owner(user: str | None) -> int | None:
+    """The engine relays to our socket after it dropped to this user."""
+    if user is None:
+        return None
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        message = f"runtime.user: there is no user {user!r}"
+        raise UsageError(message) from None
+
+
+def _shown(problem: Problem) -> ShownProblem:
+    where = ": ".join(part for part in (str(problem.place or ""), dotted(problem.path)) if part)
+    return ShownProblem(where=where, message=problem.message)
+
+
+def _first(group: BaseExceptionGroup[FairleadError]) -> FairleadError:
+    """The cause in a tree of groups; what followed from it says less."""
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return EngineLost()
