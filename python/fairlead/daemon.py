@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import signal
@@ -22,11 +23,12 @@ from fairlead.control import directory as directories
 from fairlead.control import machine, report
 from fairlead.control.act import Actor
 from fairlead.control.errors import EngineLost, NeedsRestart, Refused
-from fairlead.control.host import VERSION, ProcessHost
+from fairlead.control.host import ENGINE_PROGRAM, VERSION, ProcessHost
 from fairlead.control.lock import DirectoryLock
-from fairlead.control.messages import REOPEN_LOGS, Settings
+from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings
 from fairlead.control.reconcile import pinned
 from fairlead.control.store import Proposal, Running, Store
+from fairlead.discover import DnsResolver, EventLoopClock, ResolveError, Watch
 from fairlead.errors import ConfigurationError, FairleadError, Problem, UsageError, dotted
 from fairlead.model.status import Problem as ShownProblem
 from fairlead.model.status import ReloadResult, ReloadStatus, Status
@@ -34,12 +36,14 @@ from fairlead.observe import logs
 from fairlead.observe.readiness import Readiness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fairlead.config import Reading
     from fairlead.model import Configuration
 
 _GRACE_SECONDS = 10.0
+_RESOLVE_SECONDS = 6.0
+"""A little more than a question over all servers takes."""
 
 _log = structlog.get_logger("fairlead")
 
@@ -55,6 +59,13 @@ class Source(Protocol):
 
     def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Say where the problems that the engine found stand in what was read last."""
+
+
+class Stopping(FairleadError):  # noqa: N818 - the condition is its name
+    """A configuration came too late."""
+
+    def __init__(self) -> None:
+        super().__init__("Fairlead is stopping")
 
 
 class FileSource:
@@ -87,6 +98,7 @@ class Options:
 
     directory: Path | None = None
     ready_fd: int | None = None
+    engine: Sequence[str] = ENGINE_PROGRAM
     announce: Callable[[Status, Configuration], None] = lambda _status, _configuration: None
     """Called once, when it is ready."""
 
@@ -103,6 +115,9 @@ class Daemon:
         self._last_reload: ReloadStatus | None = None
         self._numbers = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._watch = Watch(EventLoopClock(), on_failure=_unresolved)
+        self._coming: dict[str, MemberList] | None = None
+        """While a configuration is proposed: what its names stand for. The one before keeps its own."""
 
     async def run(self) -> None:
         """Serve until a signal says to stop; raises what prevents it."""
@@ -160,19 +175,35 @@ class Daemon:
             await stack.enter_async_context(
                 server.serving(api, self._directory / server.SOCKET, _owner(self._settings.user))
             )
-            begin = tasks.create_task(self._begin(), name="begin")
+            background = [
+                tasks.create_task(self._discover(), name="discovery"),
+                tasks.create_task(self._begin(), name="begin"),
+            ]
             await self._actor.run()
-            begin.cancel()
+            for task in background:
+                task.cancel()
 
     async def _begin(self) -> None:
         """Have the first configuration served and say so."""
         await self._store.until(lambda state: isinstance(state.engine, Running))
         async with self._reloading:
-            await self._propose(self._accepted)
+            try:
+                await self._propose(self._accepted)
+            except Stopping:
+                return
         await self._store.until(lambda state: state.ready)
         self._readiness.ready("serving")
         _log.info("ready", directory=str(self._directory))
         self._options.announce(self.status(), self._configuration)
+
+    async def _discover(self) -> None:
+        """Take what names stand for, whenever that changes."""
+        async for change in self._watch.changes():
+            members = MemberList(change["pool"], tuple(change["backends"]))
+            if self._coming is not None:
+                self._coming[members.pool] = members
+            else:
+                self._store.update(members={**self._store.state.members, members.pool: members})
 
     async def _reload(self) -> ReloadResult:
         try:
@@ -194,7 +225,25 @@ class Daemon:
         )
 
     async def _propose(self, accepted: Accepted) -> None:
-        """Have the engine serve this; raises what it has against it."""
+        """Resolve its names, then have the engine serve it; raises what that has against it."""
+        self._coming = {}
+        self._watch.use(accepted.configuration, DnsResolver(accepted.configuration.resolver))
+        try:
+            # Names that nobody answers for must not hold up the others for ever.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RESOLVE_SECONDS):
+                    await self._watch.settled()
+            await self._offer(accepted, dict(self._coming))
+            self._store.update(members=dict(self._coming))
+        except FairleadError:
+            if self._store.state.accepted is not None:
+                before = self._configuration
+                self._watch.use(before, DnsResolver(before.resolver))
+            raise
+        finally:
+            self._coming = None
+
+    async def _offer(self, accepted: Accepted, members: dict[str, MemberList]) -> None:
         self._numbers += 1
         number = self._numbers
         version = (self._version() or 0) + 1
@@ -202,7 +251,9 @@ class Daemon:
         spec = pinned(
             {**accepted.spec, "version": version, "max_memory_bytes": memory}, self._store.state.bound
         )
-        proposal = Proposal(number=number, version=version, spec=spec, source=self._source.name)
+        proposal = Proposal(
+            number=number, version=version, spec=spec, source=self._source.name, members=members
+        )
         self._store.update(proposal=proposal)
         state = await self._store.until(lambda state: state.outcome(number))
         if state.refusal is not None and state.refusal.number == number:
@@ -211,8 +262,7 @@ class Daemon:
                 raise type(error)(self._source.place(error.problems))
             raise error
         if state.proposal is not None:
-            message = "Fairlead is stopping"
-            raise FairleadError(message)
+            raise state.failure or Stopping
 
     def _version(self) -> int | None:
         engine = self._store.state.engine
@@ -221,7 +271,8 @@ class Daemon:
         return engine.serving if isinstance(engine, Running) else None
 
     def _new_host(self) -> ProcessHost:
-        return ProcessHost(self._settings.bound_to(self._store.state.admin))
+        settings = self._settings.bound_to(self._store.state.admin)
+        return ProcessHost(settings, self._options.engine)
 
     def _settle(self) -> Settings:
         runtime, admin = self._configuration.runtime, self._configuration.admin
@@ -285,6 +336,10 @@ class Daemon:
             _log.error("logs not reopened", reason=str(error))
         else:
             _log.info("logs reopened")
+
+
+def _unresolved(error: ResolveError) -> None:
+    _log.warning("name not resolved, its last addresses stand", reason=str(error))
 
 
 def _refuse_changes(source: Source, before: Configuration, after: Configuration) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.control.host import Host
-    from fairlead.control.messages import Command, Spec
+    from fairlead.control.messages import Command
     from fairlead.control.store import Proposal, Store
 
 _EXIT_SECONDS = 5.0
@@ -80,6 +80,9 @@ class Actor:
             return
         if stop_unproven and not host.adopted and state.accepted is None:
             host.kill()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_SECONDS):
+                    await asyncio.shield(host.closed)
         await host.release()
 
     async def _perform(self, action: Action, watchers: asyncio.TaskGroup) -> None:
@@ -137,7 +140,7 @@ class Actor:
 
     async def _apply(self, proposal: Proposal) -> None:
         try:
-            applied = await self._living().apply(self._populated(proposal))
+            applied = await self._living().apply(reconcile.populated(proposal.spec, proposal.members))
         except (Refused, EngineFault) as error:
             self._store.update(proposal=None, refusal=Refusal(proposal.number, error))
             return
@@ -149,6 +152,7 @@ class Actor:
             accepted=reconcile.accepted(state, proposal, applied.bound),
             accepted_at_ms=time.time_ns() // 1_000_000,
             bound=applied.bound,
+            members=proposal.members,
         )
         await self._refresh()
 
@@ -158,7 +162,8 @@ class Actor:
         That the next one can't (a port was taken) counts as a death.
         """
         try:
-            applied = await self._living().apply(self._populated(proposal))
+            spec = reconcile.populated(proposal.spec, self._store.state.members)
+            applied = await self._living().apply(spec)
         except (Refused, EngineFault) as error:
             _log.error("the new engine can't serve the last configuration", reason=str(error))
             self.kill()
@@ -167,9 +172,6 @@ class Actor:
         self._store.update(bound=applied.bound)
         _log.info("engine serves again", plan=applied.version)
         await self._refresh()
-
-    def _populated(self, proposal: Proposal) -> Spec:
-        return reconcile.populated(proposal.spec, self._store.state.members)
 
     async def _send_members(self, action: SendMembers) -> None:
         members = action.members

@@ -8,9 +8,11 @@ tests.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -126,7 +128,8 @@ class ProcessHost:
     def kill(self) -> None:
         """See `Host.kill`."""
         if self._pid is not None and not self.closed.done():
-            os.kill(self._pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
 
     async def release(self) -> None:
         """See `Host.release`."""
@@ -152,10 +155,11 @@ class ProcessHost:
     async def _spawn(self) -> Hello:
         ready, ready_fd = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._program,
-                json.dumps(self._settings.document(ready_fd=ready_fd)),
-                stdin=asyncio.subprocess.DEVNULL,
+            # Not asyncio's subprocess: that kills its child when the loop ends, and this one must outlive us.
+            process = await asyncio.to_thread(
+                subprocess.Popen,
+                [*self._program, json.dumps(self._settings.document(ready_fd=ready_fd))],
+                stdin=subprocess.DEVNULL,
                 pass_fds=(ready_fd,),
                 start_new_session=True,  # neither Ctrl-C nor our end reaches it
             )
@@ -173,8 +177,9 @@ class ProcessHost:
         self._channel = await Channel.connect(self._socket, VERSION)
         return self._channel.hello
 
-    async def _await_child(self, process: asyncio.subprocess.Process) -> None:
-        self.closed.set_result(await process.wait())
+    async def _await_child(self, process: subprocess.Popen[bytes]) -> None:
+        await _end_of(process.pid)
+        self.closed.set_result(process.wait())
 
     async def _await_stranger(self, pid: int) -> None:
         await _end_of(pid)
@@ -279,7 +284,7 @@ async def _says_ready(descriptor: int) -> bool:
 
 
 async def _end_of(pid: int) -> None:
-    """Wait for the end of a process that isn't our child."""
+    """Wait for the end of a process, our child or not."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

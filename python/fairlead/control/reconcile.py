@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fairlead.control.errors import EngineLost
+from fairlead.control.errors import EngineLost, describe_exit
 from fairlead.control.store import Absent, Proposal, Running, State
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def _without_engine(state: State, absent: Absent) -> Action | None:
         return Finish()
     if state.accepted is None and absent.deaths:
         # Trying again would hide what is wrong from whoever just typed `run`.
-        return Fail(EngineLost("the engine process ended before it served the configuration"))
+        end = describe_exit(absent.code)
+        return Fail(EngineLost(f"the engine process ended before it served the configuration ({end})"))
     return StartEngine(backoff(absent.deaths))
 
 

@@ -34,6 +34,9 @@ class Proposal:
     source: str
     """What it was read from, as the operator wrote it."""
 
+    members: Mapping[str, MemberList] = field(default_factory=lambda: _NONE)
+    """What the names in it stood for when it was proposed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ async def test_a_new_engine_serves_the_same_ports_and_members() -> None:
     control = Control(first, second)
     async with acting(control):
         control.store.update(
-            proposal=proposal(1, resolved=True), members={"app": MemberList("app", ({"id": "a"},))}
+            proposal=replace(proposal(1, resolved=True), members={"app": MemberList("app", ({"id": "a"},))})
         )
         await control.store.until(lambda state: isinstance(state.engine, Running) and bool(state.engine.sent))
         first.die(-11)

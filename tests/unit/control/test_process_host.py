@@ -35,6 +35,8 @@ class Hosts:
     async def end(self) -> None:
         for host in self.made:
             host.kill()
+            if host._pid is not None:  # noqa: SLF001 - reaped, or it would be reported as left running
+                await host.closed
             await host.release()
 
 
