@@ -87,10 +87,11 @@ def _located(found: Iterable[Finding], documents: Documents) -> list[Problem]:
     """A path that already has an error keeps that one: the later ones follow from it."""
     known = {problem.path for problem in documents.problems if problem.path}
     located = []
-    for path, message in found:
+    for path, message, with_key in found:
         if path not in known:
             known.add(path)
-            located.append(Problem(path, message, documents.place(path)))
+            place = documents.key_place(path) if with_key else documents.place(path)
+            located.append(Problem(path, message, place))
     return located
 
 

@@ -20,7 +20,7 @@ def references(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _binds(listeners, _mapping(data.get("admin")))
     yield from _route_names(listeners)
     yield from _backends(pools)
-    yield from (((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
+    yield from (Finding((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
 
 
 def _pools_of_routes(listeners: Mapping[str, Any], pools: Mapping[str, Any]) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def _pools_of_routes(listeners: Mapping[str, Any], pools: Mapping[str, Any]) -> 
             pool = _mapping(holder).get("pool")
             if isinstance(pool, str) and pool not in pools:
                 near = known.setdefault(pool, suggestion(pool, pools))
-                yield ("listeners", name, *path, "pool"), f'unknown pool "{pool}"{near}'
+                yield Finding(("listeners", name, *path, "pool"), f'unknown pool "{pool}"{near}')
 
 
 def _binds(listeners: Mapping[str, Any], admin: Mapping[str, Any]) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _bind(path: tuple[Step, ...], bind: object, seen: dict[str, str]) -> Iterato
         at = (*path, index) if isinstance(bind, list) else path
         owner = ".".join(str(step) for step in path[:-1])
         if text in seen:
-            yield at, f'"{text}" is bound twice, first by {seen[text]}'
+            yield Finding(at, f'"{text}" is bound twice, first by {seen[text]}')
         seen.setdefault(text, owner)
 
 
@@ -62,7 +62,7 @@ def _route_names(listeners: Mapping[str, Any]) -> Iterator[Finding]:
                 continue
             if text in seen:
                 message = f'"{text}" is also the name of routes[{seen[text]}] of this listener'
-                yield ("listeners", name, "routes", index, "name"), message
+                yield Finding(("listeners", name, "routes", index, "name"), message)
             seen.setdefault(text, index)
 
 
@@ -76,10 +76,8 @@ def _backends(pools: Mapping[str, Any]) -> Iterator[Finding]:
             if not isinstance(identity, str):
                 continue
             if identity in seen:
-                message = (
-                    f'"{identity}" is in this pool twice; give one a name, or weight: 2 for a double share'
-                )
-                yield ("pools", name, "backends", index), message
+                message = f'"{identity}" is in this pool twice; a name would tell them apart'
+                yield Finding(("pools", name, "backends", index), message)
             seen.add(identity)
 
 

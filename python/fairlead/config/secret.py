@@ -36,16 +36,16 @@ def _fill(
         name = data.pop(file_key)
         below = (*path, file_key)
         if key in data:
-            yield below, f"stands beside {key}, and only one of them may"
+            yield Finding(below, f"stands beside {key}, and only one of them may", with_key=True)
         elif not isinstance(name, str):
-            yield below, "the path of a file is expected"
+            yield Finding(below, "the path of a file is expected")
         else:
             try:
                 data[key] = _read(directory(below) / name)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 data[key] = _STAND_IN
-                yield below, f"cannot read {name}: {reason}"
+                yield Finding(below, f"cannot read {name}: {reason}")
     for key, field in definition.model_fields.items():
         # One more level: maps of named things.
         value = data.get(key)

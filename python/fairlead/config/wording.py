@@ -1,7 +1,7 @@
 """What the models found, said in the operator's words."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
@@ -17,22 +17,26 @@ __all__ = ["NOT_SUPPORTED", "Finding", "findings"]
 
 NOT_SUPPORTED = "not supported in this version"
 
-Finding = tuple[tuple[Step, ...], str]
-"""A path and what is wrong there."""
+
+class Finding(NamedTuple):
+    """A path and what is wrong there."""
+
+    path: tuple[Step, ...]
+    message: str
+    with_key: bool = False
+    """Whether the key is wrong, and not its value."""
 
 
 def findings(error: ValidationError, data: Mapping[str, object]) -> Iterator[Finding]:
     """Each error of a validation, with its path as written in ``data``."""
     for each in error.errors(include_url=False):
-        path, exists = _path(each["loc"], data)
-        finding = (
-            _finding(each, path, data) if exists or each["type"] == "missing" else (path, _text(each, path))
-        )
+        path = _path(each["loc"], data)
+        finding = _finding(each, path, data)
         if finding is not None:
             yield finding
 
 
-def _path(location: tuple[Step, ...], data: object) -> tuple[tuple[Step, ...], bool]:
+def _path(location: tuple[Step, ...], data: object) -> tuple[Step, ...]:
     """The part of pydantic's location that is written.
 
     It also names the branch of a union (``<pool>``), that a key is meant (``[key]``), the place in a list
@@ -48,20 +52,20 @@ def _path(location: tuple[Step, ...], data: object) -> tuple[tuple[Step, ...], b
                 continue
             path = (*path, step)
             if step not in current:
-                return path, False
+                return path
             current = current[step]
         elif isinstance(current, list) and isinstance(step, int):
             path = (*path, step)
             current = current[step]
-    return path, True
+    return path
 
 
 def _finding(error: ErrorDetails, path: tuple[Step, ...], data: Mapping[str, object]) -> Finding | None:
     if error["type"] == "missing":
         return _missing(error, path)
     if error["type"] == "extra_forbidden":
-        return path, _extra(path, data)
-    return path, _text(error, path)
+        return Finding(path, _extra(path, data), with_key=True)
+    return Finding(path, _text(error, path))
 
 
 def _missing(error: ErrorDetails, path: tuple[Step, ...]) -> Finding | None:
@@ -71,10 +75,12 @@ def _missing(error: ErrorDetails, path: tuple[Step, ...]) -> Finding | None:
             if any(each in error["input"] for each in definition.ONE_OF):
                 return None  # what is there has its own error
             built = [each for each in definition.ONE_OF if each not in definition.RESERVED]
-            return tuple(above), f"needs {'exactly one of ' if len(built) > 1 else ''}{_either(built)}"
+            return Finding(
+                tuple(above), f"needs {'exactly one of ' if len(built) > 1 else ''}{_either(built)}"
+            )
         if key in secret_keys(definition):
-            return path, f"is missing, or {key}_file"
-    return path, "is missing"
+            return Finding(path, f"is missing, or {key}_file")
+    return Finding(path, "is missing")
 
 
 def _extra(path: tuple[Step, ...], data: Mapping[str, object]) -> str:
