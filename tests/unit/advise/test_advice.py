@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fairlead.advise import advice
+from fairlead.errors import dotted
+from fairlead.model import Configuration
+
+TWO = {"backends": ["127.0.0.1:1", "127.0.0.1:2"]}
+
+
+def hints(**parts: Any) -> dict[str, str]:  # noqa: ANN401  (any part of a configuration)
+    whole = {
+        "access_log": {},
+        "listeners": {"web": {"bind": ":0", "pool": "app"}},
+        "pools": {"app": TWO},
+        **parts,
+    }
+    return {dotted(path): text for path, text in advice(Configuration.model_validate(whole), cores=2)}
+
+
+def routes(*listed: dict[str, Any]) -> dict[str, str]:
+    web = {"bind": ":0", "routes": [{"pool": "app", **each} for each in listed]}
+    return hints(listeners={"web": web})
+
+
+def test_a_sound_configuration_needs_no_advice() -> None:
+    assert hints() == {}
+
+
+@pytest.mark.parametrize(
+    ("parts", "path", "text"),
+    [
+        ({"runtime": {"workers": 8}}, "runtime.workers", "8 workers on 2 cores"),
+        ({"access_log": None}, "listeners", "without access_log"),
+        ({"admin": {"bind": ":9900"}}, "admin.bind", "add tokens"),
+        ({"pools": {"app": {"backends": ["127.0.0.1:1"]}}}, "pools.app.backends", "one backend"),
+        ({"pools": {"app": TWO, "old": TWO}}, "pools.old", "no listener or route uses it"),
+        ({"pools": {"app": {**TWO, "max_in_flight": 1}}}, "pools.app.max_in_flight", "2 requests at once"),
+        ({"pools": {"app": {**TWO, "algorithm": "first"}}}, "pools.app.algorithm", "the first backend"),
+        (
+            {"pools": {"app": {**TWO, "timeouts": {"connect": "30s"}}}},
+            "pools.app.timeouts.connect",
+            "30s passes",
+        ),
+    ],
+)
+def test_what_an_expert_would_say(parts: dict[str, Any], path: str, text: str) -> None:
+    found = hints(**parts)
+    assert list(found) == [path]
+    assert text in found[path]
+
+
+def test_weights_that_are_all_0_leave_nobody_to_ask() -> None:
+    backends = [{"address": f"127.0.0.1:{port}", "weight": 0} for port in (1, 2)]
+    assert "503" in hints(pools={"app": {"backends": backends}})["pools.app.backends"]
+
+
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "128.0.0.0/1"])
+def test_trusting_the_world_is_told(network: str) -> None:
+    web = {"bind": ":0", "pool": "app", "trusted": ["10.0.0.0/8", network]}
+    assert list(hints(listeners={"web": web})) == ["listeners.web.trusted[1]"]
+
+
+def test_an_admin_address_on_loopback_or_with_tokens_is_fine() -> None:
+    tokens = {"ops": {"role": "viewer", "token": "0123456789abcdef"}}
+    assert hints(admin={"bind": ["127.0.0.1:9900", "[::1]:9900", "unix:/run/a.sock"]}) == {}
+    assert hints(admin={"bind": ":9900", "tokens": tokens}) == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({}, {}),
+        ({"match": {"host": "a.example"}}, {"match": {"host": "a.example"}}),
+        ({"match": {"path": ["/a", "/b"]}}, {"match": {"path": "/b"}}),
+        ({"priority": 1}, {"match": {"host": "a.example", "path": "/a"}}),
+        ({"priority": 1, "match": {"host": "*.example"}}, {"match": {"host": "x.a.example"}}),
+        ({"priority": 1, "match": {"path": "/a/*"}}, {"match": {"path": "/a/b/*"}}),
+        ({"match": {"path": {"regex": "x"}}}, {"match": {"path": {"regex": "x"}}}),
+    ],
+)
+def test_a_route_whose_requests_another_takes_is_told(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert routes(first, second) == {
+        "listeners.web.routes[1]": "never wins: routes[0] takes all of its requests"
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({}, {"match": {"host": "a.example"}}),
+        ({"match": {"path": "/a/*"}}, {"match": {"path": "/a"}}),
+        ({"match": {"path": "/a/*"}}, {"match": {"path": "/ab"}}),
+        ({"match": {"host": "*.example"}}, {"match": {"host": "a.example"}}),
+        ({"match": {"path": "/a"}}, {"match": {"path": ["/a", "/b"]}}),
+        ({"priority": 1, "match": {"host": "*.example"}}, {"match": {"host": "example"}}),
+        ({"match": {"host": "a.example"}}, {"priority": 1, "match": {"host": "a.example"}, "pool": "app"}),
+    ],
+)
+def test_a_route_that_wins_sometimes_is_not(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert "listeners.web.routes[1]" not in routes(first, second)
