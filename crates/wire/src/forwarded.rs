@@ -1,7 +1,7 @@
 //! Who the client is, behind proxies that are trusted (`X-Forwarded-For`), and how it is told to backends
 //! (`Forwarded`, RFC 7239). Text and addresses only.
 
-use std::io::Write;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The client's address: from `peer` on, the `X-Forwarded-For` values are walked from the right, each address
@@ -51,10 +51,11 @@ pub fn node_address(node: &[u8]) -> Option<IpAddr> {
 ///
 /// `host` is left out when it is empty. Values that aren't tokens are quoted (RFC 7239 4).
 pub fn write_element(client: IpAddr, proto: &[u8], host: &[u8], out: &mut Vec<u8>) {
+    let mut text = Text(out);
     let written = match client.to_canonical() {
-        IpAddr::V4(address) => write!(out, "for={address}"),
+        IpAddr::V4(address) => write!(text, "for={address}"),
         // RFC 7239 6: an IPv6 address is bracketed, and so quoted.
-        IpAddr::V6(address) => write!(out, "for=\"[{address}]\""),
+        IpAddr::V6(address) => write!(text, "for=\"[{address}]\""),
     };
     debug_assert!(written.is_ok(), "a vector takes everything");
     out.extend_from_slice(b";proto=");
@@ -69,6 +70,16 @@ pub fn write_element(client: IpAddr, proto: &[u8], host: &[u8], out: &mut Vec<u8
             out.push(byte);
         }
         out.push(b'"');
+    }
+}
+
+/// Formats addresses into a vector of bytes, without a string between.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -98,26 +98,23 @@ impl Survey {
         if head.version() == Version::Http10 {
             return Err(Refusal::malformed("Transfer-Encoding in HTTP/1.0", CLAUSE));
         }
-        let codings = head.known_all(Known::TransferEncoding).flat_map(elements);
-        let mut verdict = Ok(());
-        let mut last_is_chunked = false;
-        let mut count = 0;
-        for coding in codings {
+        let (mut count, mut chunked, mut unknown, mut last_is_chunked) = (0, 0, 0, false);
+        for coding in head.known_all(Known::TransferEncoding).flat_map(elements) {
             if !syntax::all(TOKEN, coding) {
                 return Err(Refusal::malformed("malformed Transfer-Encoding", CLAUSE));
             }
-            if !is_registered(coding) {
-                verdict = Err(Refusal::with_status(501, "unknown transfer coding", CLAUSE));
-            }
-            count += 1;
             last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+            count += 1;
+            chunked += usize::from(last_is_chunked);
+            unknown += usize::from(!is_registered(coding));
         }
-        verdict?;
+        if unknown > 0 {
+            return Err(Refusal::with_status(501, "unknown transfer coding", CLAUSE));
+        }
         if !last_is_chunked {
             return Err(Refusal::malformed("Transfer-Encoding doesn't end in chunked", "RFC 9112 6.3"));
         }
-        let applied = head.known_all(Known::TransferEncoding).flat_map(elements).take(count - 1);
-        if applied.into_iter().any(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
+        if chunked > 1 {
             return Err(Refusal::malformed("chunked applied twice", CLAUSE));
         }
         if count > 1 {

@@ -87,9 +87,7 @@ pub(super) fn complete(head: &mut Head) {
 
 /// Length of `http://` or `https://`, in any case.
 fn scheme_length(target: &[u8]) -> Option<usize> {
-    ["http://", "https://"].iter().map(|scheme| scheme.len()).find(|&length| {
-        target.get(..length).is_some_and(|found| {
-            found.eq_ignore_ascii_case(b"http://") || found.eq_ignore_ascii_case(b"https://")
-        })
-    })
+    let begins =
+        |scheme: &&[u8]| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    [&b"http://"[..], b"https://"].into_iter().find(begins).map(<[u8]>::len)
 }
