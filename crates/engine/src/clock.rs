@@ -4,6 +4,7 @@
 //! descriptor touched. One [`Wheel`] a worker visits them every 100 ms.
 
 mod deadline;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod wheel;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use super::slots::Id;
 use super::wheel::{Tick, UNSET, Wheel};
 
 /// What a time limit is for. Several may run at once; the earliest counts.
@@ -63,20 +64,13 @@ pub(super) struct Entry {
     waker: RefCell<Option<Waker>>,
     /// The tick at which the wheel visits this entry, [`UNSET`] while it stands in no slot.
     pub(super) visit_at: Cell<Tick>,
-    /// Its place in that slot.
-    pub(super) place: Cell<u32>,
+    /// Its number on the wheel.
+    pub(super) id: Id,
 }
 
 impl Deadline {
-    pub(super) fn new(wheel: Rc<Wheel>) -> Self {
-        let entry = Entry {
-            limits: [const { Cell::new(UNSET) }; Phase::ALL.len()],
-            expired: Cell::new(None),
-            waker: RefCell::new(None),
-            visit_at: Cell::new(UNSET),
-            place: Cell::new(0),
-        };
-        Self { wheel, entry: Rc::new(entry) }
+    pub(super) fn new(wheel: Rc<Wheel>, entry: Rc<Entry>) -> Self {
+        Self { wheel, entry }
     }
 
     /// Limits `phase` to `at`, in place of what it was limited to before.
@@ -169,11 +163,21 @@ impl Drop for During<'_> {
 
 impl Drop for Deadline {
     fn drop(&mut self) {
-        self.wheel.unschedule(&self.entry);
+        self.wheel.remove(&self.entry);
     }
 }
 
 impl Entry {
+    pub(super) fn new(id: Id) -> Self {
+        Self {
+            limits: [const { Cell::new(UNSET) }; Phase::ALL.len()],
+            expired: Cell::new(None),
+            waker: RefCell::new(None),
+            visit_at: Cell::new(UNSET),
+            id,
+        }
+    }
+
     /// Marks what has passed at `tick` and wakes the task; returns when to come back, [`UNSET`] for never.
     pub(super) fn expire(&self, tick: Tick) -> Tick {
         let mut next = UNSET;

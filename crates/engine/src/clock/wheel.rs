@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::deadline::{Deadline, Entry};
+use super::slots::Slots;
 
 /// Limits are kept in units of this: they fire up to one unit late, never early.
 pub(crate) const GRANULARITY: Duration = Duration::from_millis(100);
@@ -31,7 +32,8 @@ pub(crate) struct Wheel {
     started: Instant,
     /// The last tick that was visited.
     now: Cell<Tick>,
-    slots: RefCell<Vec<Vec<Rc<Entry>>>>,
+    slots: RefCell<Slots>,
+    /// Entries that stand in a slot.
     entries: Cell<usize>,
     /// The driving task, while it waits for a first entry.
     driver: RefCell<Option<Waker>>,
@@ -43,7 +45,7 @@ impl Wheel {
         Rc::new(Self {
             started,
             now: Cell::new(0),
-            slots: RefCell::new(vec![Vec::new(); SLOTS]),
+            slots: RefCell::new(Slots::new(SLOTS)),
             entries: Cell::new(0),
             driver: RefCell::new(None),
         })
@@ -51,7 +53,8 @@ impl Wheel {
 
     /// A place on the wheel, for one connection.
     pub(crate) fn deadline(self: &Rc<Self>) -> Deadline {
-        Deadline::new(Rc::clone(self))
+        let entry = self.slots.borrow_mut().add(|id| Rc::new(Entry::new(id)));
+        Deadline::new(Rc::clone(self), entry)
     }
 
     /// Visits every slot whose time came up to `now`.
@@ -98,55 +101,42 @@ impl Wheel {
     }
 
     /// Puts `entry` where it is visited at `tick`, and nowhere else.
-    pub(super) fn schedule(&self, entry: &Rc<Entry>, tick: Tick) {
+    pub(super) fn schedule(&self, entry: &Entry, tick: Tick) {
         self.unschedule(entry);
-        let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[slot_of(tick)];
+        self.slots.borrow_mut().link(slot_of(tick), entry.id);
         entry.visit_at.set(tick);
-        entry.place.set(slot.len() as u32);
-        slot.push(Rc::clone(entry));
-        drop(slots);
         self.entries.set(self.entries.get() + 1);
         if let Some(driver) = self.driver.take() {
             driver.wake();
         }
     }
 
-    /// Takes `entry` off the wheel.
-    pub(super) fn unschedule(&self, entry: &Rc<Entry>) {
-        if entry.visit_at.get() == UNSET {
-            return;
+    /// Takes `entry` off the wheel for good.
+    pub(super) fn remove(&self, entry: &Entry) {
+        self.unschedule(entry);
+        self.slots.borrow_mut().remove(entry.id);
+    }
+
+    fn unschedule(&self, entry: &Entry) {
+        let tick = entry.visit_at.replace(UNSET);
+        if tick != UNSET {
+            self.slots.borrow_mut().unlink(slot_of(tick), entry.id);
+            self.entries.set(self.entries.get() - 1);
         }
-        let mut slots = self.slots.borrow_mut();
-        let slot = &mut slots[slot_of(entry.visit_at.get())];
-        let place = entry.place.get() as usize;
-        let removed = slot.swap_remove(place);
-        if let Some(moved) = slot.get(place) {
-            moved.place.set(place as u32);
-        }
-        entry.visit_at.set(UNSET);
-        drop(slots);
-        drop(removed);
-        self.entries.set(self.entries.get() - 1);
     }
 
     fn visit_slot(&self, slot: usize, until: Tick) {
-        let mut place = 0;
-        loop {
-            let due = {
-                let slots = self.slots.borrow();
-                let Some(entry) = slots[slot].get(place) else { return };
-                if entry.visit_at.get() > until {
-                    place += 1;
-                    continue;
-                }
-                Rc::clone(entry)
-            };
-            // The slot's last entry takes this place, so the place is looked at again.
-            self.unschedule(&due);
-            let next = due.expire(until);
+        let mut at = self.slots.borrow().first(slot);
+        while let Some(entry) = at {
+            // What is put in this slot meanwhile comes to its front, and its time isn't now.
+            at = self.slots.borrow().after(entry.id);
+            if entry.visit_at.get() > until {
+                continue;
+            }
+            self.unschedule(&entry);
+            let next = entry.expire(until);
             if next != UNSET {
-                self.schedule(&due, next);
+                self.schedule(&entry, next);
             }
         }
     }
