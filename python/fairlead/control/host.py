@@ -84,6 +84,9 @@ class ProcessHost:
     def __init__(self, settings: Settings, program: Sequence[str] = ENGINE_PROGRAM) -> None:
         self._settings = settings
         self._program = program
+        if settings.directory is None:
+            message = "an engine in a process of its own is reached through its directory"
+            raise ValueError(message)
         self._socket = Path(settings.directory) / SOCKET
         self._channel: Channel | None = None
         self._pid: int | None = None

@@ -28,7 +28,9 @@ Spec = Mapping[str, Any]
 class Settings:
     """What an engine process is started with; it can't change while the process lives."""
 
-    directory: str
+    directory: str | None
+    """Of its sockets; an engine inside a process may do without."""
+
     workers: int
     admin_binds: tuple[Mapping[str, Any], ...] = ()
     user: str | None = None

@@ -4,5 +4,3 @@
 event loop whose sleeps take no time. Each is imported by its name: ``fairlead.testing.origin.Origin``.
 ``python -m fairlead.testing`` is a sample backend that says who it is.
 """
-
-__all__ = ["clock", "engine", "origin"]

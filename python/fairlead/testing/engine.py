@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fairlead.compile import spec
@@ -43,13 +41,12 @@ class RunningEngine:
 @asynccontextmanager
 async def engine(configuration: Mapping[str, Any], *, workers: int = 1) -> AsyncIterator[RunningEngine]:
     """Serve a configuration until the block ends; literal backends only."""
-    with TemporaryDirectory(prefix="fairlead-") as directory:
-        host = LocalHost(Settings(directory=str(Path(directory)), workers=workers))
-        await host.start()
-        try:
-            yield RunningEngine(host, await host.apply(_spec(configuration, 1)))
-        finally:
-            await host.release()
+    host = LocalHost(Settings(directory=None, workers=workers))
+    await host.start()
+    try:
+        yield RunningEngine(host, await host.apply(_spec(configuration, 1)))
+    finally:
+        await host.release()
 
 
 def _spec(configuration: Mapping[str, Any], version: int) -> dict[str, Any]:

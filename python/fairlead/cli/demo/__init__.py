@@ -12,6 +12,8 @@ from rich.console import Console
 
 from fairlead.cli.demo.story import tell
 
+__all__ = ["command"]
+
 
 @click.command(name="demo")
 def command() -> None:
