@@ -85,6 +85,11 @@ async def serving(app: web.Application, path: Path, owner: int | None = None) ->
         yield
     finally:
         await runner.cleanup()
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 class _Operations:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fairlead.admin.client import find
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from fairlead.model.stats import BackendStats
     from fairlead.model.status import Status
+
+_WIDTH = 160
+"""Columns where there is no terminal to say how many it has: nothing is cut off."""
 
 _STATE_STYLES = {"up": "green", "degraded": "yellow", "draining": "yellow"}
 
@@ -39,7 +44,7 @@ def command(admin: str | None, *, as_json: bool) -> None:
     if as_json:
         click.echo(status.model_dump_json(indent=2))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     for line in _head(status):
         console.print(line)
     console.print(listeners(status))
@@ -52,7 +57,7 @@ def listeners(status: Status) -> Table:
     for one in status.listeners:
         for bind in one.binds:
             counts = (f"{one.connections:,}", f"{one.accepted:,}", f"{one.requests:,}")
-            table.add_row(one.name, one.state, bind.bound, *counts)
+            table.add_row(escape(one.name), one.state, escape(bind.bound), *counts)
     return table
 
 
@@ -64,7 +69,6 @@ def pools(status: Status) -> Table:
         "state",
         ">weight",
         ">open",
-        ">idle",
         ">requests",
         ">share",
         ">5xx",
@@ -75,19 +79,19 @@ def pools(status: Status) -> Table:
     for pool in status.pools:
         everything = sum(backend.requests for backend in pool.backends)
         for place, backend in enumerate(pool.backends):
-            table.add_row(pool.name if place == 0 else "", *_backend(backend, everything))
+            table.add_row(escape(pool.name) if place == 0 else "", *_backend(backend, everything))
     return table
 
 
 def _head(status: Status) -> Iterator[str]:
     well = "[green]ready[/]" if status.ready else f"[yellow]{status.phase}[/]"
     plan = f"plan {status.plan.version} of {status.plan.source}" if status.plan else "no plan yet"
-    yield f"Fairlead {status.version}  {well}  {plan}  control {status.pid}  in {status.directory}"
+    yield f"Fairlead {status.version}  {well}  {escape(plan)}  control {status.pid}  {escape(status.directory)}"
     if (engine := status.engine) is None:
         yield "[red]no engine process: it is being started[/]"
     else:
         age = _age(time.time() - engine.started_at_ms / 1000)
-        restarts = f", restarted {engine.restarts} times" if engine.restarts else ""
+        restarts = f"  {engine.restarts} restarts" if engine.restarts else ""
         yield (
             f"engine {engine.pid}  up {age}{restarts}  {engine.workers} workers  "
             f"{engine.rss_bytes / 2**20:.0f} MiB  {status.totals.requests:,} requests  "
@@ -95,18 +99,17 @@ def _head(status: Status) -> Iterator[str]:
         )
     if status.reload is not None and not status.reload.accepted:
         yield "[red]the last reload was refused:[/]"
-        yield from (f"  {problem}" for problem in status.reload.problems)
+        yield from (f"  {escape(str(problem))}" for problem in status.reload.problems)
 
 
 def _backend(backend: BackendStats, everything: int) -> tuple[str, ...]:
     failed = backend.connect_failures + backend.resets + backend.timeouts
     style = _STATE_STYLES.get(backend.state, "red")
     return (
-        backend.id,
+        escape(backend.id),
         f"[{style}]{backend.state}[/]",
         str(backend.weight),
         f"{backend.in_flight:,}",
-        f"{backend.idle:,}",
         f"{backend.requests:,}",
         f"{backend.requests / everything:.1%}" if everything else "-",
         f"{backend.codes.get('5xx', 0):,}",
@@ -129,7 +132,8 @@ def _age(seconds: float) -> str:
 
 def _table(*columns: str) -> Table:
     """Columns by their titles; those that begin with ``>`` are numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for title in columns:
-        table.add_column(title.removeprefix(">"), justify="right" if title.startswith(">") else "left")
+        number = title.startswith(">")
+        table.add_column(title.removeprefix(">"), justify="right" if number else "left", no_wrap=True)
     return table

@@ -39,7 +39,9 @@ def _binds(listeners: Mapping[str, Any], admin: Mapping[str, Any]) -> Iterator[F
     seen: dict[str, str] = {}
     for name, listener in listeners.items():
         yield from _bind(("listeners", name, "bind"), _mapping(listener).get("bind"), seen)
-    yield from _bind(("admin", "bind"), admin.get("bind"), seen)
+    # A free port (:0) is another one each time; of listeners the text is the id, so there it is refused too.
+    taken = {text: owner for text, owner in seen.items() if not text.endswith(":0")}
+    yield from _bind(("admin", "bind"), admin.get("bind"), taken)
 
 
 def _bind(path: tuple[Step, ...], bind: object, seen: dict[str, str]) -> Iterator[Finding]:

@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 _EXIT_SECONDS = 5.0
 """How long after the end of its connection a process may take to be gone."""
 
+_LEVELS = {
+    # One for each of thousands at a start, and what they say is in the configuration.
+    "backend_joined": "debug",
+    "backend_left": "debug",
+    "applied": "debug",
+    "accept_paused": "warning",
+    "log_error": "error",
+    "worker_panic": "error",
+}
+"""Of events; all others are worth a line."""
+
 _log = structlog.get_logger("fairlead.control")
 
 
@@ -195,7 +206,7 @@ class Actor:
     async def _watch(self, host: Host, running: Running) -> None:
         async for update in host.updates():
             if isinstance(update, Event):
-                _log.info(update.kind.replace("_", " "), **update.details)
+                _tell(update)
             else:
                 self._store.update(stats=update)
         code: int | None = None
@@ -228,6 +239,11 @@ class Actor:
         if self._host is None:
             raise EngineLost
         return self._host
+
+
+def _tell(event: Event) -> None:
+    say = getattr(_log, _LEVELS.get(event.kind, "info"))
+    say(event.kind.replace("_", " "), **event.details)
 
 
 def _same_life(one: Running | Absent, other: Running | Absent) -> bool:

@@ -1,0 +1,173 @@
+"""What control may expect of an engine: the same bodies on one in a process and on one inside this one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientConnectionError, ClientSession
+
+from fairlead.compile import spec
+from fairlead.control.errors import EngineLost, PlanRefused
+from fairlead.control.host import VERSION, Host, LocalHost, ProcessHost
+from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings, stop_command
+from fairlead.model import Configuration
+from fairlead.model.stats import EngineStats
+from fairlead.testing.origin import Origin, answer
+
+HOSTS: dict[str, Callable[[Settings], Host]] = {"process": ProcessHost, "local": LocalHost}
+
+
+@pytest.fixture(params=HOSTS)
+async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Host]:
+    host = HOSTS[request.param](Settings(directory=str(tmp_path / "run"), workers=2))
+    (tmp_path / "run").mkdir()
+    await host.start()
+    yield host
+    host.kill()
+    async with asyncio.timeout(10):
+        await host.closed
+    await host.release()
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    async with Origin(answer("hello")) as origin:
+        yield origin
+
+
+def described(version: int, *backends: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - a configuration
+    configuration = {
+        "listeners": {"web": {"bind": "127.0.0.1:0", "pool": "app"}},
+        "pools": {"app": {"backends": list(backends)}},
+    }
+    return spec(Configuration.model_validate(configuration | more), version=version)
+
+
+async def ask(address: str) -> str:
+    async with ClientSession() as client, client.get(f"http://{address}/") as got:
+        return f"{got.status} {await got.text()}"
+
+
+def member(origin: Origin) -> dict[str, Any]:
+    return {
+        "id": f"name@{origin.address}",
+        "address": {"ip": origin.address},
+        "weight": 1,
+        "max_in_flight": None,
+    }
+
+
+async def test_a_plan_is_served_at_the_address_it_names(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, origin.address))
+    assert applied.version == 1
+    assert await ask(applied.bound["web"]["127.0.0.1:0"]) == "200 hello"
+
+
+async def test_stats_count_what_was_served(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, origin.address))
+    before = await host.stats()
+    assert (before.plan_version, before.ready, before.totals.requests) == (1, True, 0)
+    await ask(applied.bound["web"]["127.0.0.1:0"])
+    stats = await host.stats(routes=True)
+    assert stats.totals.requests == 1
+    assert [(pool.name, [one.requests for one in pool.backends]) for pool in stats.pools] == [("app", [1])]
+    assert [route.requests for route in stats.routes] == [1]
+
+
+async def test_a_next_plan_keeps_the_socket_and_changes_the_backends(host: Host, origin: Origin) -> None:
+    first = await host.apply(described(1, origin.address))
+    async with Origin(answer("other")) as other:
+        second = await host.apply(described(2, other.address))
+        assert second.bound == first.bound
+        assert await ask(first.bound["web"]["127.0.0.1:0"]) == "200 other"
+    assert (await host.stats()).plan_version == 2
+
+
+async def test_a_refused_plan_says_where_and_changes_nothing(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, origin.address))
+    taken = described(2, origin.address, listeners={"other": {"bind": origin.address, "pool": "app"}})
+    with pytest.raises(PlanRefused) as refused:
+        await host.apply(taken)
+    assert [problem.path[:2] for problem in refused.value.problems] == [("listeners", "other")]
+    assert await ask(applied.bound["web"]["127.0.0.1:0"]) == "200 hello"
+    assert (await host.stats()).plan_version == 1
+
+
+async def test_members_come_without_a_plan_and_an_older_list_is_ignored(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, "name.invalid:80"))
+    address = applied.bound["web"]["127.0.0.1:0"]
+    assert not (await host.stats()).ready
+    assert (await ask(address)).startswith("503 ")
+    await host.members(MemberList("app", (member(origin),)), 2)
+    assert (await host.stats()).ready
+    assert await ask(address) == "200 hello"
+    await host.members(MemberList("app", ()), 1)
+    assert await ask(address) == "200 hello"
+    assert (await host.stats()).generations() == {"app": 2}
+
+
+async def test_members_outlive_a_plan_that_still_wants_them(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, "name.invalid:80"))
+    await host.members(MemberList("app", (member(origin),)), 1)
+    await host.apply(described(2, "name.invalid:80"))
+    assert await ask(applied.bound["web"]["127.0.0.1:0"]) == "200 hello"
+
+
+async def test_members_of_an_unknown_pool_are_ignored(host: Host, origin: Origin) -> None:
+    await host.apply(described(1, origin.address))
+    await host.members(MemberList("none", (member(origin),)), 1)
+    assert (await host.stats()).ready
+
+
+async def test_stats_come_unasked(host: Host, origin: Origin) -> None:
+    await host.apply(described(1, origin.address))
+    async with asyncio.timeout(10):
+        async for update in host.updates():
+            if isinstance(update, EngineStats) and update.plan_version == 1:
+                break
+
+
+async def test_logs_are_opened_again(host: Host, origin: Origin, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    applied = await host.apply(described(1, origin.address, access_log={"path": str(log)}))
+    log.rename(tmp_path / "access.log.1")
+    await host.command(REOPEN_LOGS)
+    await ask(applied.bound["web"]["127.0.0.1:0"])
+    await host.command(stop_command(5.0))
+    async with asyncio.timeout(10):
+        await host.closed
+    assert log.read_text().count("\n") == 1
+    assert (tmp_path / "access.log.1").read_text() == ""
+
+
+async def test_a_stop_ends_it_and_later_calls_fail(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, origin.address))
+    await host.command(stop_command(5.0))
+    async with asyncio.timeout(10):
+        assert await host.closed == 0
+    with pytest.raises(EngineLost):
+        await host.stats()
+    with pytest.raises(ClientConnectionError):
+        await ask(applied.bound["web"]["127.0.0.1:0"])
+
+
+async def test_a_process_that_was_let_go_is_adopted_with_what_it_serves(
+    tmp_path: Path, origin: Origin
+) -> None:
+    settings = Settings(directory=str(tmp_path), workers=1)
+    first = ProcessHost(settings)
+    started = await first.start()
+    applied = await first.apply(described(7, origin.address))
+    second = ProcessHost(settings)
+    hello = await second.start()
+    assert second.adopted
+    assert (hello.pid, hello.version, hello.plan_version) == (started.pid, VERSION, 7)
+    assert hello.bound == applied.bound
+    assert (await second.apply(described(8, origin.address))).bound == applied.bound
+    second.kill()
+    async with asyncio.timeout(10):
+        await asyncio.gather(first.closed, second.closed)
+    await first.release()
+    await second.release()
