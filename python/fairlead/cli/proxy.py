@@ -78,7 +78,7 @@ class ArgumentSource:
         try:
             configuration = Configuration.model_validate(data)
         except ValidationError as error:
-            problems = [Problem(path, message) for path, message in findings(error, data)]
+            problems = [Problem(each.path, each.message) for each in findings(error, data)]
             raise UsageError("\n".join(str(one) for one in self.place(problems))) from None
         try:
             return accept(configuration)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from fairlead.config import json_syntax, toml_syntax, yaml_syntax
 from fairlead.config.content import Content, node_place
-from fairlead.config.node import MappingNode, Node, SequenceNode
+from fairlead.config.node import MappingNode, Node, ScalarNode, SequenceNode
 from fairlead.config.source import Refused, read_source
 from fairlead.errors import Place, Problem, Step
 
@@ -32,47 +32,67 @@ class Documents:
     roots: list[tuple[str, MappingNode]] = field(default_factory=list)
     owners: dict[tuple[str, ...], int] = field(default_factory=dict)
     """The index in ``roots`` of each top-level key, and of each name below a map of names."""
+    _keys: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
+    """The keys of each mapping that a place was looked for in; made then, since most files have no error."""
 
     def place(self, path: tuple[Step, ...]) -> Place | None:
         """Where a path is written, or what is nearest above it."""
-        if not self.roots:
-            return None
-        file, root = self.roots[self.owner(path)]
-        node: Node = root
-        at: Node = root
-        for step in path:
-            found = _child(node, step)
-            if found is None:
-                break
-            at, node = found
+        return self.place_in(self.owner(path), path) if self.roots else None
+
+    def place_in(self, index: int, path: tuple[Step, ...]) -> Place:
+        """Where a path is written in one of the files, or what is nearest above it."""
+        file, root = self.roots[index]
+        key, value = self._walk(root, path)
         # A scalar is where its text is; a mapping or list is where its key is.
-        return node_place(file, at if isinstance(node, (MappingNode, SequenceNode)) else node)
+        return node_place(file, key if isinstance(value, (MappingNode, SequenceNode)) else value)
 
     def key_place(self, path: tuple[Step, ...]) -> Place | None:
         """Where the key of a path is written."""
-        file, root = self.roots[self.owner(path)]
-        node: Node = root
-        at: Node = root
+        return self.key_place_in(self.owner(path), path) if self.roots else None
+
+    def key_place_in(self, index: int, path: tuple[Step, ...]) -> Place:
+        """Where the key of a path is written in one of the files."""
+        file, root = self.roots[index]
+        return node_place(file, self._walk(root, path)[0])
+
+    def order(self, place: Place | None) -> tuple[int, int, int]:
+        """What to sort places by: the files in the order in which they were read."""
+        if place is None:
+            return (-1, 0, 0)
+        known = place.file in self.files
+        return (self.files.index(place.file) if known else -1, place.line, place.column)
+
+    def _walk(self, root: Node, path: tuple[Step, ...]) -> tuple[Node, Node]:
+        """Key and value at the end of a path, or as far as it is written."""
+        key: Node = root
+        value: Node = root
         for step in path:
-            found = _child(node, step)
+            found = self._child(value, step)
             if found is None:
-                return self.place(path)
-            at, node = found
-        return node_place(file, at)
+                return key, value
+            key, value = found
+        return key, value
+
+    def _child(self, node: Node, step: Step) -> tuple[Node, Node] | None:
+        """Key and value below a node; an item of a list is its own key."""
+        if isinstance(node, MappingNode) and isinstance(step, str):
+            keys = self._keys.get(id(node))
+            if keys is None:
+                # In reverse, so that of a key that is written twice the first counts.
+                keys = self._keys[id(node)] = {
+                    key.value: (key, value)
+                    for key, value in reversed(node.value)
+                    if isinstance(key, ScalarNode)
+                }
+            return keys.get(step)
+        if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+            return node.value[step], node.value[step]
+        return None
 
     def owner(self, path: tuple[Step, ...]) -> int:
         """The file in which a path is written, the main one if it is in none."""
         texts = tuple(str(step) for step in path[:2])
         return self.owners.get(texts, self.owners.get(texts[:1], 0))
-
-
-def _child(node: Node, step: Step) -> tuple[Node, Node] | None:
-    """Key and value below a node; an item of a list is its own key."""
-    if isinstance(node, MappingNode):
-        return next(((key, value) for key, value in node.value if key.value == step), None)
-    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
 
 
 def gather(name: str, environment: Mapping[str, str]) -> Documents:
@@ -136,29 +156,23 @@ def _merge(documents: Documents, data: dict[str, object]) -> None:
 
 
 def _twice(documents: Documents, index: int, path: tuple[str, ...]) -> None:
-    first = documents.key_place(path)
-    file, root = documents.roots[index]
-    node: Node = root
-    at: Node = root
-    for step in path:
-        at, node = _child(node, step) or (at, node)
-    message = f'"{path[-1]}" is written twice, first at {first}'
-    documents.problems.append(Problem(path, message, node_place(file, at)))
+    message = f'"{path[-1]}" is written twice, first at {documents.key_place(path)}'
+    documents.problems.append(Problem(path, message, documents.key_place_in(index, path)))
 
 
 def _include(
     documents: Documents, patterns: object, environment: Mapping[str, str], above: tuple[str, ...]
 ) -> None:
-    file, root = documents.roots[-1]
+    including = len(documents.roots) - 1
+    file, _ = documents.roots[including]
     listed = patterns if isinstance(patterns, list) else [patterns]
     for index, pattern in enumerate(listed):
         if not isinstance(pattern, str) or not pattern:
             continue  # the model says so
-        found = _child(root, "include")
-        node = found[1] if found else root
-        node = node.value[index] if isinstance(node, SequenceNode) else node
-        cause = node_place(file, node)
-        names = sorted(glob.glob(str(PurePath(file).parent / pattern), recursive=True))  # noqa: PTH207  (absolute patterns too)
+        item = ("include", index) if isinstance(patterns, list) else ("include",)
+        cause = documents.place_in(including, item)
+        # Not Path.glob, which refuses absolute patterns.
+        names = sorted(glob.glob(str(PurePath(file).parent / pattern), recursive=True))  # noqa: PTH207
         if not names and not glob.has_magic(pattern):
             documents.problems.append(Problem(("include",), f"there is no file {pattern}", cause))
         for name in names:

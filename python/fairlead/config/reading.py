@@ -51,9 +51,8 @@ class Reading:
     def merged(self, others: Iterable[Problem]) -> tuple[Problem, ...]:
         """These problems and others, sorted by place, one for each path."""
         known = {problem.path for problem in self.problems}
-        return _sorted(
-            (*self.problems, *(each for each in others if not each.path or each.path not in known))
-        )
+        fresh = (each for each in others if not each.path or each.path not in known)
+        return _sorted((*self.problems, *fresh), self.documents)
 
 
 def read(name: str, environment: Mapping[str, str]) -> Reading:
@@ -62,13 +61,13 @@ def read(name: str, environment: Mapping[str, str]) -> Reading:
         documents = gather(name, environment)
         unreadable = bool(documents.problems) and not documents.data
         if unreadable:
-            return Reading(None, _sorted(documents.problems), documents, None)
+            return Reading(None, _sorted(documents.problems, documents), documents, None)
         data = documents.data
         found = list(fill(data, lambda path: Path(documents.roots[documents.owner(path)][0]).parent))
         found += references(data)
         model, wrong = _validate(data)
         found += wrong
-        problems = _sorted(documents.problems + _located(found, documents))
+        problems = _sorted(documents.problems + _located(found, documents), documents)
         if not problems:
             return Reading(model, (), documents, None)
         trial = prune(data, [problem.path for problem in problems])
@@ -95,8 +94,8 @@ def _located(found: Iterable[Finding], documents: Documents) -> list[Problem]:
     return located
 
 
-def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(problems, key=lambda each: (each.place or Place("", 0, 0), str(each.path))))
+def _sorted(problems: Iterable[Problem], documents: Documents) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda each: (documents.order(each.place), str(each.path))))
 
 
 def _written(path: tuple[Step, ...], data: object) -> tuple[Step, ...]:

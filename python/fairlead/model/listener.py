@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NewType
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
@@ -21,6 +21,9 @@ __all__ = [
     "RoutesListener",
     "Socket",
 ]
+
+
+FileMode = NewType("FileMode", int)
 
 
 def _mode(value: object) -> object:
@@ -48,7 +51,7 @@ class Socket(Definition):
         Field(description="Idle time after which TCP asks whether the client is still there."),
     ] = Duration(60_000)
     mode: Annotated[
-        Annotated[int, BeforeValidator(_mode, json_schema_input_type=str)] | None,
+        Annotated[FileMode, BeforeValidator(_mode, json_schema_input_type=str)] | None,
         Field(description="File mode of Unix sockets. Without it: what the umask leaves.", examples=["0660"]),
     ] = None
 
