@@ -112,7 +112,12 @@ mod tests {
         for byte in 0..=255u8 {
             let allowed = byte == b'\t' || (byte >= 0x20 && byte != 0x7f);
             assert_eq!(is(VALUE, byte), allowed, "{byte:#x}");
-            assert_eq!(is_value(&[b'a', byte, b'b']), allowed, "{byte:#x}");
+            // At every place of a vector and of what is left after it.
+            for place in 0..19 {
+                let mut text = *b"a value of 19 bytes";
+                text[place] = byte;
+                assert_eq!(is_value(&text), allowed, "{byte:#x} at {place}");
+            }
         }
     }
 
