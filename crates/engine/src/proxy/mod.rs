@@ -1,5 +1,15 @@
 //! One request to its answer, and the bytes of both on their way.
+//!
+//! [`exchange`] is the line of a request and names the others in their order.
 
+mod account;
+mod awaiting;
+mod connect;
+pub(crate) mod exchange;
 pub(crate) mod pump;
+mod relay;
+mod sending;
+mod slot;
 pub(crate) mod splice;
 pub(crate) mod tunnel;
+pub(crate) mod upgrade;

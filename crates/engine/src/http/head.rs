@@ -1,0 +1,77 @@
+//! Receiving a request's head: in bounded room, within `header`, however small the pieces are it comes in.
+
+use std::time::Instant;
+
+use fairlead_wire::http1::{self, Request, parse};
+
+use super::connection::Client;
+use super::failure::Failure;
+use crate::clock::{self, Phase};
+use crate::io::Fault;
+use crate::proxy::exchange::Exchange;
+use crate::published::LocalListener;
+
+/// Why there is no request.
+pub(super) enum NoRequest {
+    /// The client closed, or had nothing to say in time.
+    Closed,
+    /// It is idle again: what came was only the line end that some clients put after a body (RFC 9112 2.2).
+    Idle,
+    /// The connection is to be cut: its drain is over.
+    Stopped,
+    Refused(Failure),
+}
+
+/// Reads the next head into `exchange.request`, from what was received before and what comes.
+pub(super) async fn read(
+    client: &mut Client,
+    listener: &LocalListener,
+    exchange: &mut Exchange,
+) -> Result<Request, NoRequest> {
+    let limits = &listener.plan.http.limits;
+    let mut scan = http1::Scan::default();
+    let mut started: Option<Instant> = None;
+    loop {
+        if !exchange.from_client.is_empty() {
+            let now = clock::now();
+            let first = *started.get_or_insert(now);
+            exchange.account.begin(first);
+            let parsed =
+                parse::request(exchange.from_client.filled(), &mut scan, limits, &mut exchange.request);
+            match parsed {
+                Ok(Some(request)) => {
+                    client.fresh = false;
+                    client.deadline.clear(Phase::Header);
+                    exchange.from_client.consume(request.len);
+                    return Ok(request);
+                }
+                Ok(None) if only_line_ends(exchange.from_client.filled()) => return Err(NoRequest::Idle),
+                // The limit runs from the first byte: a byte now and then doesn't move it.
+                Ok(None) => {
+                    let since = if client.fresh { None } else { Some(first) };
+                    if let Some(first) = since {
+                        client.deadline.set(Phase::Header, first + listener.plan.timeouts.header);
+                    }
+                }
+                Err(refusal) => return Err(NoRequest::Refused(Failure::refused(refusal))),
+            }
+        }
+        // The parser refuses at the limit itself; the room beyond it is for the empty lines it skips.
+        if !exchange.from_client.make_room(limits.max_bytes.saturating_add(64)) {
+            return Err(NoRequest::Refused(Failure::HEAD_TOO_LARGE));
+        }
+        let nothing_yet = exchange.from_client.is_empty();
+        match client.stream.read(&client.deadline, &mut exchange.from_client).await {
+            Ok(0) if nothing_yet => return Err(NoRequest::Closed),
+            Ok(0) => return Err(NoRequest::Refused(Failure::HEAD_INCOMPLETE)),
+            Ok(_) => {}
+            Err(Fault::TimedOut(Phase::Stop)) => return Err(NoRequest::Stopped),
+            Err(Fault::TimedOut(_)) if !nothing_yet => return Err(NoRequest::Refused(Failure::HEAD_TIMEOUT)),
+            Err(_) => return Err(NoRequest::Closed),
+        }
+    }
+}
+
+fn only_line_ends(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}

@@ -1,0 +1,115 @@
+//! What is remembered of a request until it is over, and then reported.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use fairlead_wire::{Head, Known, Version};
+
+use super::slot::Slot;
+use crate::clock;
+use crate::http::failure::Failure;
+use crate::published::{LocalListener, LocalMembers, LocalRoute};
+use crate::telemetry::{Blame, Local, Record};
+
+/// One request's figures.
+#[derive(Default)]
+pub(crate) struct Account {
+    started: Option<Instant>,
+    /// From the first byte of the request to the answer's head.
+    first_byte: Option<Duration>,
+    pub(crate) connect: Option<Duration>,
+    tries: u32,
+    /// Of the final answer, whoever gave it; 0 while there is none.
+    status: u16,
+    pub(crate) request_bytes: u64,
+    pub(crate) response_bytes: u64,
+    failure: Option<Failure>,
+    complete: bool,
+    pub(crate) client: Option<IpAddr>,
+    backend: Option<(Rc<LocalMembers>, usize)>,
+}
+
+impl Account {
+    /// The request's first byte was seen at `now`; everything before is forgotten.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        *self = Self { started: Some(now), ..Self::default() };
+    }
+
+    pub(crate) fn started(&self) -> Option<Instant> {
+        self.started
+    }
+
+    /// Something of it may have been given to a backend.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.tries > 0
+    }
+
+    /// It is sent to the backend of `slot`.
+    pub(super) fn sent_to(&mut self, slot: &Slot) {
+        self.tries += 1;
+        self.backend = Some(slot.place());
+        slot.counters().requests.add(1);
+    }
+
+    /// The head of a final answer is there.
+    pub(crate) fn answered(&mut self, status: u16, now: Instant) {
+        self.status = status;
+        self.first_byte = self.started.map(|started| now.saturating_duration_since(started));
+    }
+
+    /// Its whole answer was delivered.
+    pub(crate) fn completed(&mut self) {
+        self.complete = true;
+    }
+
+    /// It failed. The status is that of the failure, unless another one is on its way to the client already.
+    pub(crate) fn failed(&mut self, failure: Failure) {
+        if self.status == 0 {
+            self.status = failure.status;
+        }
+        self.failure = Some(failure);
+    }
+
+    /// Reports the request and forgets it.
+    pub(crate) fn close(
+        &mut self,
+        telemetry: &Local,
+        listener: &LocalListener,
+        route: Option<&LocalRoute>,
+        head: &Head,
+        request_id: &[u8],
+    ) {
+        let now = clock::now();
+        let started = self.started.unwrap_or(now);
+        let backend = self.backend.as_ref().map(|(members, index)| &*members.shared.backends[*index]);
+        telemetry.request(&Record {
+            listener,
+            route,
+            backend,
+            client: self.client,
+            method: head.method(),
+            path: head.path_and_query(),
+            protocol: match head.version() {
+                Version::Http10 => "HTTP/1.0",
+                Version::Http11 => "HTTP/1.1",
+            },
+            host: head.authority(),
+            status: self.status,
+            request_bytes: self.request_bytes,
+            response_bytes: self.response_bytes,
+            started,
+            duration: now.saturating_duration_since(started),
+            ttfb: self.first_byte,
+            upstream_connect: self.connect,
+            tries: self.tries,
+            request_id,
+            reason: self.failure.map_or("", |failure| failure.reason),
+            blame: self.failure.map_or(Blame::None, |failure| failure.blame),
+            user_agent: head.known(Known::UserAgent).unwrap_or_default(),
+            referer: head.known(Known::Referer).unwrap_or_default(),
+            complete: self.complete,
+        });
+        *self = Self::default();
+    }
+}

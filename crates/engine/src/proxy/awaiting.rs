@@ -1,0 +1,173 @@
+//! Waiting for the head of the answer, while the request is still on its way and the client may go away.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use fairlead_balance::Outcome;
+use fairlead_wire::http1::{Framing, Response, Scan, encode, parse};
+use fairlead_wire::{Head, Version};
+
+use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
+use crate::clock::{self, Phase};
+use crate::filter::{hop_by_hop, via};
+use crate::http::failure::Failure;
+use crate::io::Fault;
+use crate::upstream::Connection;
+
+impl Exchange {
+    /// The head of the final answer, or of the one that switches protocols, in `self.answer`. Interim answers are passed
+    /// on as they come.
+    pub(super) async fn await_answer(
+        &mut self,
+        order: &Order<'_>,
+        trial: &mut Trial,
+        mut gone: Gone<'_>,
+    ) -> Result<Response, Trouble> {
+        let asked = clock::now();
+        let mut interim = false;
+        loop {
+            let awaited = self.await_head(order, trial, gone.as_mut()).await;
+            let response = match awaited {
+                Ok(response) => response,
+                Err(fault) => return Err(self.without_answer(fault, trial, interim)),
+            };
+            trial.connection.input.consume(response.len);
+            let status = self.answer.status();
+            if status >= 200 || response.upgrade {
+                let now = clock::now();
+                self.account.answered(status, now);
+                trial.slot.counters().codes.count(status);
+                trial.slot.counters().latency(now.saturating_duration_since(asked));
+                return Ok(response);
+            }
+            interim = true;
+            if status == 100 {
+                trial.sending.go_on(order, &self.from_client);
+            }
+            self.pass_on_interim(order).await?;
+        }
+    }
+
+    /// The next head that the backend sends.
+    async fn await_head(
+        &mut self,
+        order: &Order<'_>,
+        trial: &mut Trial,
+        mut gone: Gone<'_>,
+    ) -> Result<Response, Obstacle> {
+        let Self { request, answer, from_client, .. } = self;
+        let mut scan = Scan::default();
+        poll_fn(|cx| {
+            let sent = trial.sending.poll(cx, order, from_client, &trial.connection.stream);
+            if let Poll::Ready(Err(failure)) = sent {
+                return Poll::Ready(Err(Obstacle::Request(failure)));
+            }
+            let head = poll_head(cx, order, &mut trial.connection, &mut scan, request.method(), answer);
+            if head.is_ready() {
+                return head;
+            }
+            // While the request is being sent its sender is read, and would be seen to go.
+            if sent.is_ready() && gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Obstacle::Request(Failure::CLIENT_GONE)));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Gives an interim answer to the client (RFC 9110 15.2). An HTTP/1.0 client doesn't know them.
+    async fn pass_on_interim(&mut self, order: &Order<'_>) -> Result<(), Failure> {
+        let Order { client, listener, .. } = order;
+        if self.request.version() == Version::Http10 {
+            return Ok(());
+        }
+        hop_by_hop::remove(&mut self.answer, false, &mut self.scratch);
+        if let Some(pseudonym) = &listener.plan.http.via {
+            via::append(&mut self.answer, pseudonym, &mut self.scratch);
+        }
+        let mut out = self.from_client.sibling();
+        encode::response(&self.answer, Framing::AsIs, out.tail());
+        client.deadline.set(Phase::Write, clock::now() + listener.plan.timeouts.write);
+        let written = client.stream.write_all(&client.deadline, out.filled()).await;
+        client.deadline.clear(Phase::Write);
+        written.map_err(|fault| match fault {
+            Fault::TimedOut(phase) => Failure::timed_out(phase),
+            _ => Failure::CLIENT_GONE,
+        })
+    }
+
+    /// What it means for the request that no head came.
+    fn without_answer(&mut self, obstacle: Obstacle, trial: &Trial, interim: bool) -> Trouble {
+        let counters = trial.slot.counters();
+        self.account.request_bytes = trial.sending.payload();
+        counters.bytes_out.add(trial.sending.sent());
+        match obstacle {
+            Obstacle::Request(failure) => {
+                if failure == Failure::ANSWER_TIMEOUT {
+                    counters.timeouts.add(1);
+                }
+                failure.into()
+            }
+            Obstacle::Answer(failure) => failure.into(),
+            Obstacle::Broken => {
+                counters.resets.add(1);
+                if interim || !trial.connection.input.is_empty() {
+                    return Failure::ANSWER_INCOMPLETE.into();
+                }
+                Trouble::Try(Outcome::Reset {
+                    member: trial.slot.index(),
+                    reused: trial.connection.is_reused(),
+                    answer_begun: false,
+                    request_replayable: trial.sending.is_replayable(),
+                })
+            }
+        }
+    }
+}
+
+/// Why no head came.
+#[derive(Clone, Copy)]
+enum Obstacle {
+    /// The client's fault, or a limit.
+    Request(Failure),
+    /// The backend sent what is no head.
+    Answer(Failure),
+    /// The backend closed or reset the connection.
+    Broken,
+}
+
+/// Receives and reads until the head is whole. Nothing is held while the backend is silent.
+fn poll_head(
+    cx: &mut Context<'_>,
+    order: &Order<'_>,
+    connection: &mut Connection,
+    scan: &mut Scan,
+    method: &[u8],
+    answer: &mut Head,
+) -> Poll<Result<Response, Obstacle>> {
+    let deadline = &order.client.deadline;
+    let limits = &order.listener.plan.http.limits;
+    let Connection { stream, input, .. } = connection;
+    loop {
+        if !input.is_empty() {
+            match parse::response(input.filled(), scan, limits, method, answer) {
+                Ok(Some(response)) => return Poll::Ready(Ok(response)),
+                Ok(None) => {}
+                Err(refusal) => return Poll::Ready(Err(Obstacle::Answer(Failure::malformed(refusal)))),
+            }
+        }
+        let received = match ready!(stream.poll_readable(cx, deadline)) {
+            Ok(()) if input.make_room(limits.max_bytes) => ready!(stream.poll_read(cx, deadline, input)),
+            Ok(()) => return Poll::Ready(Err(Obstacle::Answer(Failure::ANSWER_HEAD_TOO_LARGE))),
+            Err(fault) => Err(fault),
+        };
+        match received {
+            Ok(0) => return Poll::Ready(Err(Obstacle::Broken)),
+            Ok(_) => {}
+            Err(Fault::TimedOut(phase)) => {
+                return Poll::Ready(Err(Obstacle::Request(Failure::timed_out(phase))));
+            }
+            Err(_) => return Poll::Ready(Err(Obstacle::Broken)),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A backend for a request, and a connection to it: an idle one if there is one, else a new one.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use fairlead_balance::{Attempts, Outcome};
+
+use super::account::Account;
+use super::exchange::{Gone, Order, Trouble};
+use super::slot::Slot;
+use crate::clock;
+use crate::http::failure::Failure;
+use crate::upstream::{Connection, DialFailure};
+
+/// Takes a place at a backend that was not tried yet.
+pub(super) fn pick(order: &Order<'_>, attempts: &Attempts) -> Result<Slot, Trouble> {
+    let members = order.route.pool.members();
+    let picked = members.shared.picker.pick(
+        &mut members.cursor.borrow_mut(),
+        attempts.tried(),
+        &mut *order.client.worker.rng.borrow_mut(),
+        clock::now(),
+    );
+    let index = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
+    let slot = Slot::picked(Rc::clone(&members), index);
+    order.client.guard.uses(Some(&slot.backend().live));
+    Ok(slot)
+}
+
+/// A connection to the backend of `slot`. While one is made the client is watched: nobody connects for a client that
+/// is gone.
+pub(super) async fn connect(
+    order: &Order<'_>,
+    slot: &Slot,
+    attempts: &Attempts,
+    account: &mut Account,
+    mut gone: Gone<'_>,
+) -> Result<Connection, Trouble> {
+    let upstreams = &order.client.worker.upstreams;
+    if !attempts.must_dial()
+        && let Some(idle) = upstreams.take_idle(slot.backend())
+    {
+        return Ok(idle);
+    }
+    let before = clock::now();
+    let mut dialing =
+        pin!(upstreams.dial(slot.backend(), order.route.pool.plan.connect, &order.client.deadline));
+    let dialed = poll_fn(|cx| {
+        if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
+            return Poll::Ready(Some(dialed));
+        }
+        gone.as_mut().poll(cx).map(|()| None)
+    })
+    .await;
+    match dialed {
+        None => Err(Failure::CLIENT_GONE.into()),
+        Some(Ok(connection)) => {
+            account.connect = Some(clock::now().saturating_duration_since(before));
+            Ok(connection)
+        }
+        Some(Err(error)) => Err(dial_failed(error.failure, slot)),
+    }
+}
+
+fn dial_failed(failure: DialFailure, slot: &Slot) -> Trouble {
+    let timed_out = match failure {
+        // Ours: another backend would do no better.
+        DialFailure::Resource(_) => return Failure::NO_RESOURCES.into(),
+        DialFailure::Expired(phase) => return Failure::timed_out(phase).into(),
+        DialFailure::TimedOut => true,
+        DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
+    };
+    slot.counters().connect_failures.add(1);
+    Trouble::Try(Outcome::ConnectFailed { member: slot.index(), timed_out })
+}

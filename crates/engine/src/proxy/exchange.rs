@@ -1,0 +1,144 @@
+//! One request to its answer. In order: [`connect`] picks a backend and gets a connection to it, [`sending`] sends the
+//! request, [`awaiting`] waits for the head of the answer and passes interim ones on, [`relay`] gives the answer to the
+//! client, [`upgrade`] what switches protocols. The one way back is a further try, which
+//! [`Attempts`] decides on.
+//!
+//! [`connect`]: super::connect
+//! [`sending`]: super::sending
+//! [`awaiting`]: super::awaiting
+//! [`relay`]: super::relay
+//! [`upgrade`]: super::upgrade
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+
+use fairlead_balance::{Action, Attempts, Outcome, RetryPolicy};
+use fairlead_wire::{Head, http1};
+
+use super::account::Account;
+use super::sending::Sending;
+use super::slot::Slot;
+use super::upgrade::Upgraded;
+use crate::buffer::{Buffer, Buffers};
+use crate::clock::Phase;
+use crate::http::connection::{Client, Next};
+use crate::http::failure::Failure;
+use crate::published::{LocalListener, LocalRoute};
+use crate::upstream::Connection;
+
+/// What an exchange works in: heads and texts that keep their memory from one request to the next.
+pub(crate) struct Exchange {
+    pub(crate) request: Head,
+    pub(crate) answer: Head,
+    /// Received from the client and not used yet; pipelined requests wait here.
+    pub(crate) from_client: Buffer,
+    /// The normalised path.
+    pub(crate) path: Vec<u8>,
+    /// For composing a field's value.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) id: Vec<u8>,
+    pub(crate) account: Account,
+}
+
+/// A request that is to be forwarded, and what it has to keep to.
+pub(crate) struct Order<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) listener: &'a LocalListener,
+    pub(crate) route: &'a LocalRoute,
+    pub(crate) request: http1::Request,
+    /// It asks for another protocol, and may.
+    pub(crate) upgrade: bool,
+}
+
+/// How an exchange ended that has begun to answer.
+pub(crate) enum Ended {
+    Answered(Next),
+    Upgraded(Box<Upgraded>),
+}
+
+/// Ready when the client is gone, and nobody needs the answer.
+pub(super) type Gone<'a> = Pin<&'a mut dyn Future<Output = ()>>;
+
+/// Why a try gave no answer.
+pub(super) enum Trouble {
+    /// Another one may do better: [`Attempts`] decides.
+    Try(Outcome),
+    /// None will.
+    Final(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Final(failure)
+    }
+}
+
+/// One try under way.
+pub(super) struct Trial {
+    // The connection is closed before the backend's place is given back, lest somebody else is let in too early.
+    pub(super) connection: Connection,
+    pub(super) slot: Slot,
+    pub(super) sending: Sending,
+}
+
+impl Exchange {
+    pub(crate) fn new(buffers: &Rc<Buffers>) -> Self {
+        Self {
+            request: Head::new(),
+            answer: Head::new(),
+            from_client: buffers.buffer(),
+            path: Vec::new(),
+            scratch: Vec::new(),
+            id: Vec::new(),
+            account: Account::default(),
+        }
+    }
+
+    /// Forwards the request in `self.request`, whose body follows in `self.from_client`. A failure is one of which the
+    /// client has seen nothing yet, unless it is [silent](Failure::is_silent).
+    pub(crate) async fn forward(&mut self, order: &Order<'_>) -> Result<Ended, Failure> {
+        let Order { client, listener, route, .. } = order;
+        if let (Some(limit), Some(started)) = (route.plan.timeouts.request, self.account.started()) {
+            client.deadline.set(Phase::Request, started + limit);
+        }
+        let mut gone = pin!(client.stream.gone(listener.plan.http.abort_on_close));
+        let mut attempts = Attempts::new(&RetryPolicy::default(), is_safe(self.request.method()));
+        loop {
+            match self.attempt(order, &attempts, gone.as_mut()).await {
+                Ok(ended) => return Ok(ended),
+                Err(Trouble::Final(failure)) => return Err(failure),
+                Err(Trouble::Try(outcome)) => match attempts.next(outcome) {
+                    Action::Send => {}
+                    Action::Answer(failure) => return Err(failure.into()),
+                    // Said only of answers that have begun; those aren't tried again here.
+                    Action::Cut => return Err(Failure::ANSWER_INCOMPLETE),
+                },
+            }
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        order: &Order<'_>,
+        attempts: &Attempts,
+        mut gone: Gone<'_>,
+    ) -> Result<Ended, Trouble> {
+        let slot = super::connect::pick(order, attempts)?;
+        let connection =
+            super::connect::connect(order, &slot, attempts, &mut self.account, gone.as_mut()).await?;
+        self.account.sent_to(&slot);
+        let sending = Sending::new(order, &self.request, &self.from_client);
+        let mut trial = Trial { connection, slot, sending };
+        let response = self.await_answer(order, &mut trial, gone.as_mut()).await?;
+        if response.upgrade {
+            return Ok(self.upgrade(order, trial)?);
+        }
+        Ok(self.relay(order, trial, response, gone).await?)
+    }
+}
+
+/// RFC 9110 9.2.1.
+fn is_safe(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}

@@ -1,0 +1,173 @@
+//! The request on its way to the backend: its head, and its body behind it while the answer is already waited for.
+
+use std::task::{Context, Poll, ready};
+
+use fairlead_wire::Head;
+use fairlead_wire::http1::{Body, Framing, encode};
+
+use super::exchange::Order;
+use super::pump::{Ends, Job, Limit, Pump, PumpError, Side};
+use crate::buffer::Buffer;
+use crate::clock::{self, Phase};
+use crate::http::failure::Failure;
+use crate::io::{Fault, Stream};
+
+/// A request that is being sent.
+pub(super) struct Sending {
+    pump: Pump,
+    state: State,
+    /// A body that waits until the backend has said 100 (RFC 9110 10.1.1), or the client is tired of waiting.
+    held_back: Option<Job>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Moving,
+    /// The head was sent and the body is held back.
+    Waiting,
+    /// All of it is with the backend.
+    Sent,
+    /// The backend takes no more of it. It may have answered nevertheless.
+    Stopped,
+}
+
+impl Sending {
+    /// The request with this head; its body begins with what is in `received`.
+    pub(super) fn new(order: &Order<'_>, head: &Head, received: &Buffer) -> Self {
+        let job = job(order);
+        let mut out = received.sibling();
+        encode::request(head, job.framing, out.tail());
+        if order.request.expect_continue && received.is_empty() {
+            let head_only = Job { body: Body::None, framing: Framing::AsIs, ..job };
+            return Self { pump: Pump::new(&head_only, out), state: State::Moving, held_back: Some(job) };
+        }
+        Self { pump: Pump::new(&job, out), state: State::Moving, held_back: None }
+    }
+
+    /// Sends what can be sent. Ready when there is nothing left to do: all is sent, or nothing more is taken.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        order: &Order<'_>,
+        received: &mut Buffer,
+        to: &Stream,
+    ) -> Poll<Result<(), Failure>> {
+        let client = order.client;
+        loop {
+            match self.state {
+                State::Moving => {}
+                State::Waiting => {
+                    // A client may send its body unasked (RFC 9110 10.1.1).
+                    ready!(client.stream.poll_readable(cx, &client.deadline)).map_err(client_fault)?;
+                    self.go_on(order, received);
+                }
+                State::Sent | State::Stopped => return Poll::Ready(Ok(())),
+            }
+            let mut ends = Ends {
+                from: &client.stream,
+                input: received,
+                to,
+                deadline: &client.deadline,
+                pipes: &client.worker.pipes,
+            };
+            match ready!(self.pump.poll(cx, &mut ends)) {
+                Ok(()) if self.held_back.is_some() => self.settle(State::Waiting, order),
+                Ok(()) => self.settle(State::Sent, order),
+                Err(PumpError { side: Side::From, fault }) => return Poll::Ready(Err(client_fault(fault))),
+                Err(PumpError { fault: Fault::TimedOut(phase), .. }) => {
+                    return Poll::Ready(Err(Failure::timed_out(phase)));
+                }
+                Err(_) => self.settle(State::Stopped, order),
+            }
+        }
+    }
+
+    /// There is more of it to be sent, and the client or the backend may be waited for.
+    pub(super) fn is_moving(&self) -> bool {
+        self.state == State::Moving
+    }
+
+    /// Lets the body follow that was held back.
+    pub(super) fn go_on(&mut self, order: &Order<'_>, received: &Buffer) {
+        if let Some(job) = self.held_back.take() {
+            order.client.deadline.clear(Phase::Response);
+            self.pump = Pump::new(&job, received.sibling());
+            self.state = State::Moving;
+        }
+    }
+
+    /// The answer begins: the client may take its time with the rest of its body.
+    pub(super) fn answer_begins(&mut self, order: &Order<'_>) {
+        order.client.deadline.clear(Phase::Response);
+        self.pump.lift_read_limit(&order.client.deadline);
+    }
+
+    /// No more of it will be sent.
+    pub(super) fn abandon(&mut self, order: &Order<'_>) {
+        if self.state == State::Moving {
+            self.pump.abandon(&order.client.deadline);
+        }
+    }
+
+    /// All of the request was taken from the client, and given to the backend.
+    pub(super) fn is_complete(&self) -> bool {
+        self.state == State::Sent
+    }
+
+    /// What follows in the client's buffer is the next request.
+    pub(super) fn is_read(&self) -> bool {
+        self.held_back.is_none() && self.pump.is_decoded()
+    }
+
+    /// It can be sent once more: nothing of its body is used up.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.held_back.is_some() || self.pump.payload() == 0
+    }
+
+    /// Bytes of its body taken from the client.
+    pub(super) fn payload(&self) -> u64 {
+        self.pump.payload()
+    }
+
+    /// Bytes given to the backend's socket.
+    pub(super) fn sent(&self) -> u64 {
+        self.pump.sent()
+    }
+
+    fn settle(&mut self, state: State, order: &Order<'_>) {
+        self.state = state;
+        order.client.deadline.set(Phase::Response, clock::now() + order.route.plan.timeouts.response);
+    }
+}
+
+fn job(order: &Order<'_>) -> Job {
+    let body = order.request.body;
+    Job {
+        body,
+        framing: match body {
+            Body::Length(length) => Framing::Length(length),
+            Body::Chunked => Framing::Chunked,
+            Body::None | Body::Close => Framing::AsIs,
+        },
+        trailers: order.listener.plan.http.limits,
+        max_body: order.route.plan.max_body,
+        read: Some(Limit { phase: Phase::Body, gap: order.listener.plan.timeouts.body, lowest_rate: true }),
+        // A backend that doesn't take its request doesn't answer either.
+        write: Some(Limit {
+            phase: Phase::Response,
+            gap: order.route.plan.timeouts.response,
+            lowest_rate: false,
+        }),
+    }
+}
+
+/// What a fault of the client's side means for its request.
+fn client_fault(fault: Fault) -> Failure {
+    match fault {
+        Fault::Closed => Failure::BODY_INCOMPLETE,
+        Fault::Reset | Fault::Other(_) => Failure::CLIENT_GONE,
+        Fault::TimedOut(phase) => Failure::timed_out(phase),
+        Fault::Malformed(refusal) => Failure::refused(refusal),
+        Fault::TooLarge => Failure::BODY_TOO_LARGE,
+    }
+}

@@ -1,0 +1,46 @@
+//! One request's place at a backend, given back exactly once however the request ends.
+
+use std::rc::Rc;
+
+use fairlead_plan::Backend;
+
+use crate::published::LocalMembers;
+use crate::telemetry::BackendCounters;
+
+/// A place that [`Picker::pick`](fairlead_balance::Picker::pick) took. It keeps the membership it was picked from, not
+/// the Plan, so a tunnel may hold it for days.
+pub(crate) struct Slot {
+    members: Rc<LocalMembers>,
+    index: usize,
+}
+
+impl Slot {
+    /// `index` has just been picked from `members`.
+    pub(super) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
+        Self { members, index }
+    }
+
+    /// Its place in the membership.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Where it is, for who wants to remember it longer.
+    pub(super) fn place(&self) -> (Rc<LocalMembers>, usize) {
+        (Rc::clone(&self.members), self.index)
+    }
+
+    pub(super) fn backend(&self) -> &Backend {
+        &self.members.shared.backends[self.index]
+    }
+
+    pub(super) fn counters(&self) -> &BackendCounters {
+        &self.members.counters[self.index]
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.backend().live.end();
+    }
+}
