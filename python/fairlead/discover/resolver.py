@@ -14,10 +14,11 @@ import dns.resolver
 
 from fairlead.compile import Address
 from fairlead.discover import hosts
+from fairlead.discover.answer import Answer
 from fairlead.errors import FairleadError
 from fairlead.model import Resolver
 
-__all__ = ["Answer", "DnsResolver", "NameResolver", "ResolveError"]
+__all__ = ["DnsResolver", "NameResolver", "ResolveError"]
 
 HOSTS_TTL = 10.0
 """Seconds for which an answer of ``/etc/hosts`` holds: reading it costs nothing, and an edit shows soon."""
@@ -28,16 +29,6 @@ LIFETIME = 5.0
 
 class ResolveError(FairleadError):
     """A name has no address, or no server said so in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a name stands for. A family that could not be asked is ``None``, without addresses empty."""
-
-    ipv4: tuple[Address, ...] | None
-    ipv6: tuple[Address, ...] | None
-    ttl: float
-    """Seconds, the least of all records on the way."""
 
 
 class NameResolver(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from fairlead.compile import Address
-from fairlead.discover.resolver import Answer
+from fairlead.discover.answer import Answer
 
 __all__ = ["LONGEST_BACKOFF", "Schedule"]
 
