@@ -11,14 +11,12 @@ import time
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from fairlead.admin import access, server
-from fairlead.compile import Accepted, bind_address
-from fairlead.compile import problems as problems_of
-from fairlead.config import read
+from fairlead.compile import bind_address
 from fairlead.control import directory as directories
 from fairlead.control import machine, report
 from fairlead.control.act import Actor
@@ -38,7 +36,8 @@ from fairlead.observe.readiness import Readiness
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from fairlead.config import Reading
+    from fairlead.compile import Accepted
+    from fairlead.control.source import Source
     from fairlead.model import Configuration
 
 _GRACE_SECONDS = 10.0
@@ -48,48 +47,11 @@ _RESOLVE_SECONDS = 6.0
 _log = structlog.get_logger("fairlead")
 
 
-class Source(Protocol):
-    """Where the configuration comes from, each time that it is read."""
-
-    name: str
-    """As the operator wrote it."""
-
-    def read(self) -> Accepted:
-        """Read and check it; raises `ConfigurationError`. May take a while: called in a thread."""
-
-    def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """Say where the problems that the engine found stand in what was read last."""
-
-
 class Stopping(FairleadError):  # noqa: N818 - the condition is its name
     """A configuration came too late."""
 
     def __init__(self) -> None:
         super().__init__("Fairlead is stopping")
-
-
-class FileSource:
-    """A configuration file, with all that it includes."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._reading: Reading | None = None
-
-    def read(self) -> Accepted:
-        """See `Source.read`."""
-        reading = read(self.name, os.environ)
-        spec, found = problems_of(reading)
-        if found or reading.model is None or spec is None:
-            raise ConfigurationError(found)
-        self._reading = reading
-        return Accepted(reading.model, spec, reading.files)
-
-    def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
-        """See `Source.place`."""
-        found = tuple(problems)
-        if self._reading is None:
-            return found
-        return tuple(self._reading.locate((problem.path, problem.message) for problem in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +119,7 @@ class Daemon:
         async with self._reloading:
             self._readiness.reloading()
             result = await self._reload()
-            self._readiness.ready("serving")
+            self._readiness.reloaded()
         now = time.time_ns() // 1_000_000
         self._last_reload = ReloadStatus(accepted=result.accepted, at_ms=now, problems=result.problems)
         if result.accepted:
@@ -192,7 +154,7 @@ class Daemon:
             except Stopping:
                 return
         await self._store.until(lambda state: state.ready)
-        self._readiness.ready("serving")
+        self._readiness.ready()
         _log.info("ready", directory=str(self._directory))
         self._options.announce(self.status(), self._configuration)
 

@@ -15,7 +15,8 @@ import pytest
 from fairlead.admin.client import Client
 from fairlead.control.errors import AlreadyRunning, EngineLost, PlanRefused
 from fairlead.control.host import VERSION
-from fairlead.daemon import Daemon, FileSource, Options
+from fairlead.control.source import FileSource
+from fairlead.daemon import Daemon, Options
 from fairlead.errors import ConfigurationError
 from fairlead.model import Configuration
 from fairlead.model.status import ReloadResult, Status

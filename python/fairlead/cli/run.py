@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from fairlead.cli.summary import summary
-from fairlead.daemon import Daemon, FileSource, Options, Source
+from fairlead.control.source import FileSource, Source
+from fairlead.daemon import Daemon, Options
 
 
 @click.command(name="run")

@@ -86,7 +86,7 @@ def pools(status: Status) -> Table:
 def _head(status: Status) -> Iterator[str]:
     well = "[green]ready[/]" if status.ready else f"[yellow]{status.phase}[/]"
     plan = f"plan {status.plan.version} of {status.plan.source}" if status.plan else "no plan yet"
-    yield f"Fairlead {status.version}  {well}  {escape(plan)}  control {status.pid}  {escape(status.directory)}"
+    yield f"Fairlead {status.version}  {well}  {escape(plan)}  control {status.pid}"
     if (engine := status.engine) is None:
         yield "[red]no engine process: it is being started[/]"
     else:

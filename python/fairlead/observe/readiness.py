@@ -23,11 +23,13 @@ class Readiness:
             # The engine process must not hold it open: its end is a message too.
             os.set_inheritable(ready_fd, False)  # noqa: FBT003 - the call has it so
         self._ready_fd = ready_fd
+        self._said = False
         self._address = os.environ.pop("NOTIFY_SOCKET", None)
 
-    def ready(self, status: str) -> None:
+    def ready(self) -> None:
         """All listeners accept and health is known."""
-        self._notify(f"READY=1\nSTATUS={status}\nMAINPID={os.getpid()}")
+        self._said = True
+        self._notify(f"READY=1\nSTATUS=serving\nMAINPID={os.getpid()}")
         if self._ready_fd is not None:
             descriptor, self._ready_fd = self._ready_fd, None
             # Whoever asked for the line may be gone, which is no reason to stop serving.
@@ -36,8 +38,14 @@ class Readiness:
             os.close(descriptor)
 
     def reloading(self) -> None:
-        """A reload began; `ready` says that it ended."""
-        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """A reload began."""
+        if self._said:
+            self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def reloaded(self) -> None:
+        """A reload ended, with whatever outcome; what is not ready yet becomes so by `ready` alone."""
+        if self._said:
+            self._notify("READY=1\nSTATUS=serving")
 
     def stopping(self) -> None:
         """The drain began."""

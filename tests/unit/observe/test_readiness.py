@@ -13,8 +13,8 @@ from fairlead.observe.readiness import Readiness
 def test_the_line_is_written_once_and_the_descriptor_closed() -> None:
     reader, writer = os.pipe()
     readiness = Readiness(writer)
-    readiness.ready("serving")
-    readiness.ready("serving")
+    readiness.ready()
+    readiness.ready()
     with os.fdopen(reader, "rb") as read:
         assert read.read() == b"ready\n"
 
@@ -22,7 +22,7 @@ def test_the_line_is_written_once_and_the_descriptor_closed() -> None:
 def test_a_reader_that_is_gone_does_no_harm() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    Readiness(writer).ready("serving")
+    Readiness(writer).ready()
 
 
 def test_a_descriptor_that_is_not_open_is_a_wrong_argument() -> None:
@@ -37,11 +37,26 @@ def test_systemd_is_told_each_change(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         readiness = Readiness()
         assert "NOTIFY_SOCKET" not in os.environ
-        readiness.ready("serving")
+        readiness.ready()
         readiness.reloading()
+        readiness.reloaded()
         readiness.stopping()
-        first, second, third = (systemd.recv(500).decode().splitlines()[0] for _ in range(3))
-    assert (first, second, third) == ("READY=1", "RELOADING=1", "STOPPING=1")
+        said = [systemd.recv(500).decode().splitlines()[0] for _ in range(4)]
+    assert said == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def test_a_reload_before_it_is_ready_makes_it_no_readier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)  # noqa: FBT003 - the call has it so
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        readiness = Readiness()
+        readiness.reloading()
+        readiness.reloaded()
+        with pytest.raises(BlockingIOError):
+            systemd.recv(500)
 
 
 def test_an_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,5 +65,5 @@ def test_an_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         systemd.bind(f"\0{name}")
         systemd.settimeout(5)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        Readiness().ready("serving")
+        Readiness().ready()
         assert systemd.recv(500).startswith(b"READY=1\n")
