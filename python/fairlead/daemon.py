@@ -155,8 +155,10 @@ class Daemon:
                 return
         await self._store.until(lambda state: state.ready)
         self._readiness.ready()
-        _log.info("ready", directory=str(self._directory))
-        self._options.announce(self.status(), self._configuration)
+        status = self.status()
+        listeners = {one.name: [bind.bound for bind in one.binds] for one in status.listeners}
+        _log.info("ready", listeners=listeners, admin=status.admin)
+        self._options.announce(status, self._configuration)
 
     async def _discover(self) -> None:
         """Take what names stand for, whenever that changes."""

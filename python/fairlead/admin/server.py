@@ -151,7 +151,8 @@ def _json(document: object) -> web.Response:
 
 
 def _json_text(text: str) -> web.Response:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    # Whose program answers is nobody's business, least of all its version.
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "fairlead"}
     return web.Response(text=text + "\n", content_type="application/json", headers=headers)
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fairlead.cli.summary import summary
 from fairlead.control.source import FileSource, Source
 from fairlead.daemon import Daemon, Options
+
+if TYPE_CHECKING:
+    from fairlead.model import Configuration
+    from fairlead.model.status import Status
 
 
 @click.command(name="run")
@@ -39,13 +44,15 @@ def command(file: str, directory: Path | None, ready_fd: int | None) -> None:
 
 def serve(source: Source, *, directory: Path | None, ready_fd: int | None) -> None:
     """Serve until a signal says to stop, with a summary for people at the start."""
-    options = Options(
-        directory=directory,
-        ready_fd=ready_fd,
-        announce=lambda status, configuration: click.echo(summary(status, configuration), err=True),
-    )
+    options = Options(directory=directory, ready_fd=ready_fd, announce=_announce)
 
     async def life() -> None:
         await Daemon(source, options).run()
 
     asyncio.run(life())
+
+
+def _announce(status: Status, configuration: Configuration) -> None:
+    """For people; who collects JSON has the same in the line that says ready."""
+    if configuration.logging.format == "console":
+        click.echo(summary(status, configuration), err=True)
