@@ -22,6 +22,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
 use crate::clock::{Deadline, Phase};
+use crate::unix;
 
 /// A connected stream socket.
 #[derive(Debug)]
@@ -192,6 +193,11 @@ impl Stream {
     /// Whether an idle peer closed, reset or spoke out of turn, as far as the last turn of the loop saw: no call.
     pub(crate) fn is_stale(&self) -> bool {
         self.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Bytes that were sent and that the peer hasn't taken, as far as the system knows.
+    pub(crate) fn queued(&self) -> usize {
+        unix::output_queue(self)
     }
 
     /// Says that nothing more will be sent.

@@ -31,10 +31,12 @@ pub(crate) enum Phase {
     Tunnel,
     /// A drain is over.
     Stop,
+    /// Not a limit: somebody wants to look how far things are.
+    Look,
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Idle,
         Self::Header,
         Self::Body,
@@ -45,6 +47,7 @@ impl Phase {
         Self::StreamIdle,
         Self::Tunnel,
         Self::Stop,
+        Self::Look,
     ];
 }
 
@@ -61,6 +64,7 @@ pub(crate) struct Deadline {
 pub(super) struct Entry {
     limits: [Cell<Tick>; Phase::ALL.len()],
     expired: Cell<Option<Phase>>,
+    looks: Cell<u32>,
     waker: RefCell<Option<Waker>>,
     /// The tick at which the wheel visits this entry, [`UNSET`] while it stands in no slot.
     pub(super) visit_at: Cell<Tick>,
@@ -119,6 +123,16 @@ impl Deadline {
         self.entry.expired.set(None);
     }
 
+    /// Wakes the task at `at`, or sooner, without letting anything expire; [`Deadline::looks`] then says so.
+    pub(crate) fn look_at(&self, at: Instant) {
+        self.set_sooner(Phase::Look, at);
+    }
+
+    /// How often the time of a [`Deadline::look_at`] has come.
+    pub(crate) fn looks(&self) -> u32 {
+        self.entry.looks.get()
+    }
+
     /// Takes every limit away: nothing is waited for any more.
     pub(crate) fn clear_all(&self) {
         self.rearm();
@@ -172,6 +186,7 @@ impl Entry {
         Self {
             limits: [const { Cell::new(UNSET) }; Phase::ALL.len()],
             expired: Cell::new(None),
+            looks: Cell::new(0),
             waker: RefCell::new(None),
             visit_at: Cell::new(UNSET),
             id,
@@ -182,6 +197,7 @@ impl Entry {
     pub(super) fn expire(&self, tick: Tick) -> Tick {
         let mut next = UNSET;
         let mut passed: Option<(Tick, Phase)> = None;
+        let mut wake = false;
         for phase in Phase::ALL {
             let limit = &self.limits[phase as usize];
             let at = limit.get();
@@ -190,17 +206,21 @@ impl Entry {
                 continue;
             }
             limit.set(UNSET);
-            if passed.is_none_or(|(earliest, _)| at < earliest) {
+            if phase == Phase::Look {
+                self.looks.set(self.looks.get().wrapping_add(1));
+                wake = true;
+            } else if passed.is_none_or(|(earliest, _)| at < earliest) {
                 passed = Some((at, phase));
             }
         }
         // What passed first and wasn't looked at yet is the cause; what follows from it isn't.
         if let (Some((_, phase)), None) = (passed, self.expired.get()) {
             self.expired.set(Some(phase));
-            let waker = self.waker.borrow().clone();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            wake = true;
+        }
+        let waker = if wake { self.waker.borrow().clone() } else { None };
+        if let Some(waker) = waker {
+            waker.wake();
         }
         next
     }

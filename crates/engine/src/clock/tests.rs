@@ -91,6 +91,19 @@ fn what_waits_is_woken_once() {
 }
 
 #[test]
+fn a_look_wakes_and_ends_nothing() {
+    let (wheel, start) = wheel();
+    let deadline = wheel.deadline();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    deadline.look_at(start + ms(200));
+    assert_eq!(deadline.poll_expired(&Context::from_waker(&waker)), Poll::Pending);
+    wheel.advance(start + ms(200));
+    assert_eq!((deadline.looks(), woken.0.load(Ordering::Relaxed)), (1, 1));
+    assert_eq!(deadline.expired(), None);
+}
+
+#[test]
 fn a_connection_has_one_entry_however_often_its_limits_move() {
     let (wheel, start) = wheel();
     let deadline = wheel.deadline();

@@ -193,3 +193,16 @@ fn the_end_of_a_client_is_its_leaving_where_that_is_asked_for() {
         stream.gone(false).await;
     });
 }
+
+#[test]
+fn what_a_peer_has_not_taken_is_known() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (stream, mut peer) = unix_pair();
+        assert_eq!(stream.queued(), 0);
+        stream.write_all(&deadline, &[0; 5_000]).await.unwrap();
+        assert!(stream.queued() >= 5_000);
+        peer.read_exact(&mut [0; 5_000]).await.unwrap();
+        assert_eq!(stream.queued(), 0);
+    });
+}

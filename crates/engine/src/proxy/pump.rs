@@ -271,7 +271,7 @@ impl Pump {
         while self.unsent() > 0 {
             let parts = [self.out.filled(), &ends.input.filled()[..self.piece], self.tail];
             let Poll::Ready(sent) = ends.to.poll_write(cx, ends.deadline, parts) else {
-                self.writing.wait(ends.deadline);
+                self.writing.wait_for_taking(ends.to, ends.deadline);
                 return Poll::Pending;
             };
             let sent = sent?;
@@ -337,7 +337,7 @@ impl Pump {
         let Splicing::Yes(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
         if splice.held() > 0 {
             let Poll::Ready(sent) = splice.poll_out(cx, ends.deadline, ends.to) else {
-                self.writing.wait(ends.deadline);
+                self.writing.wait_for_taking(ends.to, ends.deadline);
                 return Poll::Pending;
             };
             let sent = sent.map_err(|fault| PumpError { side: Side::To, fault })?;

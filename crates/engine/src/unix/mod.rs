@@ -2,11 +2,13 @@
 #![allow(unsafe_code)] // each block says why it is sound
 
 mod privileges;
+mod queue;
 mod readiness;
 mod resources;
 mod signals;
 
 pub(crate) use privileges::{User, drop_privileges};
+pub(crate) use queue::output_queue;
 pub(crate) use readiness::{SharedSocket, watch};
 pub(crate) use resources::{adopt_descriptor, disable_huge_pages, raise_descriptor_limit, rss_bytes, usage};
 pub(crate) use signals::ignore_terminal_signals;

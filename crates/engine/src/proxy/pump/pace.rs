@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::{self, Deadline, Phase};
+use crate::io::Stream;
 
 /// Slower than this for long isn't a slow network, but somebody who holds a connection on purpose (bytes a second).
 const LOWEST_RATE: i64 = 240;
@@ -12,6 +13,9 @@ const GRACE: i64 = 5_000_000_000;
 
 /// What a fast start is worth at the most, so that it doesn't pay for an endless drip.
 const MOST: i64 = 2 * GRACE;
+
+/// Between two looks at the queue of a full socket.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A time limit on waiting for one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +36,23 @@ pub(super) struct Pace {
     limit: Option<Limit>,
     purse: i64,
     waiting_since: Option<Instant>,
+    taking: Taking,
+}
+
+/// How a sink takes what stands in its socket's queue. A socket says "writable" again only when a third of that queue is
+/// gone, which may be a megabyte: a slow reader must not be taken for a silent one meanwhile.
+#[derive(Default)]
+struct Taking {
+    /// What was in the queue at the last look.
+    queued: usize,
+    /// Taken since the wait began, and so paid for before it is sent in place of it.
+    ahead: usize,
+    looks: u32,
 }
 
 impl Pace {
     pub(super) fn new(limit: Option<Limit>) -> Self {
-        Self { limit, purse: GRACE, waiting_since: None }
+        Self { limit, purse: GRACE, waiting_since: None, taking: Taking::default() }
     }
 
     /// This side has to do something from now on.
@@ -46,12 +62,22 @@ impl Pace {
         }
     }
 
+    /// [`Pace::wait`] for a sink whose socket is full; what it takes of that counts.
+    pub(super) fn wait_for_taking(&mut self, to: &Stream, deadline: &Deadline) {
+        let first = self.waiting_since.is_none();
+        if self.limit.is_some() && (first || self.taking.looks != deadline.looks()) {
+            self.look(clock::now(), to.queued(), deadline);
+        }
+    }
+
     /// It did: `bytes` moved.
     pub(super) fn moved(&mut self, bytes: usize, deadline: &Deadline) {
+        let ahead = self.taking.ahead.min(bytes);
+        self.taking.ahead -= ahead;
         if self.waiting_since.is_some() {
-            self.moved_at(clock::now(), bytes, deadline);
+            self.moved_at(clock::now(), bytes - ahead, deadline);
         } else {
-            self.fill(bytes);
+            self.fill(bytes - ahead);
         }
     }
 
@@ -62,6 +88,21 @@ impl Pace {
         {
             deadline.clear(limit.phase);
         }
+    }
+
+    fn look(&mut self, now: Instant, queued: usize, deadline: &Deadline) {
+        let Some(limit) = self.limit else { return };
+        let taken = self.taking.queued.saturating_sub(queued);
+        if self.waiting_since.is_none() {
+            self.wait_from(now, deadline);
+        } else if taken > 0 {
+            self.taking.ahead += taken;
+            self.moved_at(now, taken, deadline);
+            self.wait_from(now, deadline);
+        }
+        self.taking.queued = queued;
+        self.taking.looks = deadline.looks();
+        deadline.look_at(now + LOOK.min(limit.gap / 4));
     }
 
     fn wait_from(&mut self, now: Instant, deadline: &Deadline) {
@@ -163,5 +204,49 @@ mod tests {
             assert_eq!(deadline.expired(), None);
             pace.moved_at(time + GAP, 1, &deadline);
         }
+    }
+
+    /// Lets a sink with 100 kB in its queue take `each` of them a second; how long that was enough.
+    fn take(each: usize, seconds: usize) -> Option<Duration> {
+        let start = clock::now();
+        let wheel = Wheel::new(start);
+        let deadline = wheel.deadline();
+        let mut pace = Pace::new(Some(LIMIT));
+        for second in 0..seconds {
+            let time = start + Duration::from_secs(second as u64);
+            wheel.advance(time);
+            if deadline.expired().is_some() {
+                return Some(Duration::from_secs(second as u64));
+            }
+            assert_eq!(deadline.looks() as usize, second, "it wasn't woken to look");
+            pace.look(time, 100_000 - each * second, &deadline);
+        }
+        None
+    }
+
+    #[test]
+    fn who_reads_slowly_out_of_a_full_queue_is_not_silent() {
+        assert_eq!(take(300, 120), None);
+    }
+
+    #[test]
+    fn who_drips_out_of_a_full_queue_or_stops_is_ended() {
+        assert_eq!(take(1, 120), Some(Duration::from_secs(7)));
+        assert_eq!(take(0, 120), Some(GAP));
+    }
+
+    #[test]
+    fn what_was_taken_is_not_paid_for_again_when_it_is_replaced() {
+        let deadline = Wheel::new(clock::now()).deadline();
+        let mut pace = Pace::new(Some(LIMIT));
+        let start = clock::now();
+        pace.look(start, 1_000, &deadline);
+        pace.look(start, 900, &deadline);
+        let purse = pace.purse;
+        pace.waiting_since = None;
+        pace.moved(100, &deadline);
+        assert_eq!(pace.purse, purse);
+        pace.moved(1, &deadline);
+        assert!(pace.purse > purse);
     }
 }

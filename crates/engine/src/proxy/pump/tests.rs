@@ -355,3 +355,45 @@ fn a_silent_source_and_a_deaf_sink_are_told_by_their_phases() {
     // The source isn't waited for while its bytes aren't taken.
     assert_eq!(waits(&job, &received, Duration::from_millis(3_200)), Some(Phase::Write));
 }
+
+#[test]
+fn a_backend_that_echoes_while_it_is_sent_to_blocks_nobody() {
+    const LENGTH: usize = 2_000_003;
+    run(async {
+        let (_wheel, deadline) = crate::io::tests::deadline();
+        let (pipes, buffers) = (Pipes::new(), Buffers::new());
+        let (client, client_peer) = unix_pair();
+        let (backend, backend_peer) = unix_pair();
+        let (mut from_client, mut from_backend) = (buffers.buffer(), buffers.buffer());
+        let chunked = job(Body::Chunked, Framing::Chunked);
+        let mut up = Pump::new(&job(Body::Length(LENGTH as u64), Framing::Chunked), buffers.buffer());
+        let mut down = Pump::new(&chunked, buffers.buffer());
+        let relay = poll_fn(|cx| {
+            let (from, to) = (&client, &backend);
+            let deadline = &deadline;
+            let pipes = &pipes;
+            let sent = up.poll(cx, &mut Ends { from, input: &mut from_client, to, deadline, pipes });
+            let back = Ends { from: to, input: &mut from_backend, to: from, deadline, pipes };
+            let answered = down.poll(cx, &mut { back });
+            if sent.is_ready() { answered } else { std::task::Poll::Pending }
+        });
+        let (mut asked, mut ask) = client_peer.into_split();
+        let (mut echo_from, mut echo_to) = backend_peer.into_split();
+        let client_sends = async { ask.write_all(&vec![b'x'; LENGTH]).await.unwrap() };
+        let client_takes = async {
+            let mut taken = Vec::new();
+            while !taken.ends_with(b"\r\n0\r\n\r\n") {
+                asked.read_buf(&mut taken).await.unwrap();
+            }
+            dechunked(&taken).len()
+        };
+        let echo = async {
+            tokio::select! {
+                result = tokio::io::copy(&mut echo_from, &mut echo_to) => panic!("it never ends: {result:?}"),
+                done = async { tokio::join!(relay, client_sends, client_takes) } => done,
+            }
+        };
+        let (relayed, (), taken) = echo.await;
+        assert_eq!((relayed, taken), (Ok(()), LENGTH));
+    });
+}
