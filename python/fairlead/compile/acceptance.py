@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from fairlead.compile.membership import literal_backends
 from fairlead.compile.specification import Json, spec
 from fairlead.config import Reading, read
 from fairlead.config.reading import uncollected
@@ -87,8 +88,20 @@ def problems(
     if reading.model is None:
         return None, reading.problems
     description = spec(reading.model, version=version)
-    found = reading.locate((tuple(each["path"]), each["message"]) for each in check(_json(description)))
-    return description, reading.merged(found)
+    found = (
+        (_as_written(reading.model, each["path"]), each["message"]) for each in check(_json(description))
+    )
+    return description, reading.merged(reading.locate(found))
+
+
+def _as_written(configuration: Configuration, path: Sequence[str]) -> tuple[str, ...]:
+    """The engine's path as the model's: it counts only literal backends, since names come to it later."""
+    match path:
+        case ["pools", name, "backends", index, *rest] if name in configuration.pools and index.isdigit():
+            literal = literal_backends(configuration.pools[name])
+            if int(index) < len(literal):
+                return ("pools", name, "backends", str(literal[int(index)]), *rest)
+    return tuple(path)
 
 
 def _json(description: Json) -> str:

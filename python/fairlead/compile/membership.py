@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead.model import Backend, HostPort, IpPort, Pool, UnixPath
 
-__all__ = ["Address", "backends", "members", "names"]
+__all__ = ["Address", "backends", "literal_backends", "members", "names"]
 
 Address = IPv4Address | IPv6Address
 
@@ -15,6 +15,13 @@ def names(pool: Pool) -> frozenset[str]:
     """The names that have to be resolved for the pool."""
     targets = (backend.address.target for backend in pool.backends)
     return frozenset(target.host for target in targets if isinstance(target, HostPort))
+
+
+def literal_backends(pool: Pool) -> list[int]:
+    """The places in the pool's list of the backends that need no resolving."""
+    return [
+        index for index, each in enumerate(pool.backends) if not isinstance(each.address.target, HostPort)
+    ]
 
 
 def backends(pool: Pool, resolved: Mapping[str, Sequence[Address]] | None = None) -> list[dict[str, Any]]:

@@ -93,8 +93,11 @@ def _wording(text: str, offset: int, error: MarkedYAMLError) -> str:
         return f'"{text[offset : offset + 1]}" cannot begin a value: put the value in quotes'
     if problem == "mapping values are not allowed in this context":
         return 'a second ":" in one line: put the value in quotes, or the key in a line of its own'
-    context = f"{error.context}: " if error.context else ""
-    return f"is no YAML: {context}{problem}"
+    context = f"{error.context}" if error.context else ""
+    begin, end = error.context_mark, error.problem_mark
+    if begin and end and begin.line < end.line:
+        context += f" that begins in line {begin.line + 1}"
+    return f"is no YAML: {context}: {problem}" if context else f"is no YAML: {problem}"
 
 
 # In flow style each level is a bracket, in block style a space or a "- "; most files need no closer look.

@@ -93,3 +93,23 @@ def test_a_configuration_without_a_file_is_judged_too() -> None:
 
     with pytest.raises(ConfigurationError, match=r"^pools\.app: no$"):
         compiled.accept(configured(), check=refusing)
+
+
+def test_a_backend_that_the_engine_refuses_is_counted_as_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "fairlead.yaml"
+    file.write_text(
+        "listeners: {web: {bind: ':0', pool: app}}\n"
+        "pools:\n"
+        "  app:\n"
+        "    backends:\n"
+        "      - app.internal:1\n"
+        "      - 127.0.0.1:1\n"
+    )
+
+    def refusing(_spec: str) -> list[dict[str, object]]:
+        return [{"path": ["pools", "app", "backends", "0", "address"], "message": "no"}]
+
+    with pytest.raises(ConfigurationError) as error:
+        compiled.load(str(file), environment={}, check=refusing)
+    (problem,) = error.value.problems
+    assert str(problem).endswith("fairlead.yaml:6:9: pools.app.backends[1]: no")

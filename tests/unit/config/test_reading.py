@@ -129,6 +129,10 @@ def test_a_faulty_listener_is_refused_at_the_value_that_is_wrong(
         ("a: @b\n", 'f.yaml:1:4: "@" cannot begin a value: put the value in quotes'),
         ("a: 1\n---\nb: 1\n", "f.yaml:2:1: a second document (---): a file has one"),
         ("a: [1,\n", "f.yaml:2:1: is no YAML: while parsing a flow node: did not find expected node content"),
+        (
+            "a: {b: 1,\n\nc\nd: 1",
+            "f.yaml:4:2: is no YAML: while parsing a flow mapping that begins in line 1: did not find expected ',' or '}'",  # noqa: E501
+        ),
         ("- a\n", "f.yaml:1:1: a mapping is expected, such as `listeners: …` and `pools: …`"),
         ("a: *b\n", "f.yaml:1:4: is no YAML: found undefined alias"),
         ("a: " + "[" * 100_000, "f.yaml:1:103: nested deeper than 100 levels"),
