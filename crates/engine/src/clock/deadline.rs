@@ -31,12 +31,10 @@ pub(crate) enum Phase {
     Tunnel,
     /// A drain is over.
     Stop,
-    /// Not a limit: somebody wants to look how far things are.
-    Look,
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Idle,
         Self::Header,
         Self::Body,
@@ -47,7 +45,6 @@ impl Phase {
         Self::StreamIdle,
         Self::Tunnel,
         Self::Stop,
-        Self::Look,
     ];
 }
 
@@ -64,6 +61,8 @@ pub(crate) struct Deadline {
 pub(super) struct Entry {
     limits: [Cell<Tick>; Phase::ALL.len()],
     expired: Cell<Option<Phase>>,
+    /// When the task is woken to look, without a limit.
+    look: Cell<Tick>,
     looks: Cell<u32>,
     waker: RefCell<Option<Waker>>,
     /// The tick at which the wheel visits this entry, [`UNSET`] while it stands in no slot.
@@ -82,9 +81,7 @@ impl Deadline {
         self.forget(phase);
         let tick = self.wheel.tick_after(at);
         self.entry.limits[phase as usize].set(tick);
-        if tick < self.entry.visit_at.get() {
-            self.wheel.schedule(&self.entry, tick);
-        }
+        self.visit_by(tick);
     }
 
     /// [`Deadline::set`] for as long as the returned value lives: for waits that may be dropped half-way.
@@ -125,7 +122,11 @@ impl Deadline {
 
     /// Wakes the task at `at`, or sooner, without letting anything expire; [`Deadline::looks`] then says so.
     pub(crate) fn look_at(&self, at: Instant) {
-        self.set_sooner(Phase::Look, at);
+        let tick = self.wheel.tick_after(at);
+        if tick < self.entry.look.get() {
+            self.entry.look.set(tick);
+            self.visit_by(tick);
+        }
     }
 
     /// How often the time of a [`Deadline::look_at`] has come.
@@ -153,6 +154,12 @@ impl Deadline {
             *waker = Some(cx.waker().clone());
         }
         Poll::Pending
+    }
+
+    fn visit_by(&self, tick: Tick) {
+        if tick < self.entry.visit_at.get() {
+            self.wheel.schedule(&self.entry, tick);
+        }
     }
 
     /// A limit that is set anew hasn't passed.
@@ -186,6 +193,7 @@ impl Entry {
         Self {
             limits: [const { Cell::new(UNSET) }; Phase::ALL.len()],
             expired: Cell::new(None),
+            look: Cell::new(UNSET),
             looks: Cell::new(0),
             waker: RefCell::new(None),
             visit_at: Cell::new(UNSET),
@@ -195,9 +203,13 @@ impl Entry {
 
     /// Marks what has passed at `tick` and wakes the task; returns when to come back, [`UNSET`] for never.
     pub(super) fn expire(&self, tick: Tick) -> Tick {
-        let mut next = UNSET;
+        let mut wake = self.look.get() <= tick;
+        if wake {
+            self.look.set(UNSET);
+            self.looks.set(self.looks.get().wrapping_add(1));
+        }
+        let mut next = self.look.get();
         let mut passed: Option<(Tick, Phase)> = None;
-        let mut wake = false;
         for phase in Phase::ALL {
             let limit = &self.limits[phase as usize];
             let at = limit.get();
@@ -206,10 +218,7 @@ impl Entry {
                 continue;
             }
             limit.set(UNSET);
-            if phase == Phase::Look {
-                self.looks.set(self.looks.get().wrapping_add(1));
-                wake = true;
-            } else if passed.is_none_or(|(earliest, _)| at < earliest) {
+            if passed.is_none_or(|(earliest, _)| at < earliest) {
                 passed = Some((at, phase));
             }
         }
