@@ -6,7 +6,7 @@ Descriptions travel as JSON, because the engine process gets them as JSON too; t
 
 from typing import TypedDict, final, type_check_only
 
-__all__ = ["__version__", "check", "route"]
+__all__ = ["Engine", "EngineError", "__version__", "check", "route", "serve"]
 
 __version__: str
 
