@@ -98,10 +98,8 @@ async def test_a_refused_plan_says_where_and_changes_nothing(host: Host, origin:
 async def test_members_come_without_a_plan_and_an_older_list_is_ignored(host: Host, origin: Origin) -> None:
     applied = await host.apply(described(1, "name.invalid:80"))
     address = applied.bound["web"]["127.0.0.1:0"]
-    assert not (await host.stats()).ready
     assert (await ask(address)).startswith("503 ")
     await host.members(MemberList("app", (member(origin),)), 2)
-    assert (await host.stats()).ready
     assert await ask(address) == "200 hello"
     await host.members(MemberList("app", ()), 1)
     assert await ask(address) == "200 hello"

@@ -1,4 +1,4 @@
-"""What happens in the demo, and what is shown of it."""
+"""What happens in the demo: three scenes under load, then the figures."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from fairlead.cli.demo.load import Load, Tally
+from fairlead.cli.demo.load import Load
+from fairlead.cli.demo.picture import FailedTries, figures, picture
 from fairlead.cli.demo.stage import Backend, Stage
 from fairlead.errors import FairleadError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console, RenderableType
+
+    from fairlead.model.status import Status
 
 SLOW_SECONDS = 0.02
 WEIGHT = 4
@@ -40,14 +42,16 @@ class Story:
         self._stage = stage
         self._load = load
         self._title = ""
+        self._failed_before: FailedTries = {}
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     async def play(self) -> None:
         """All scenes; on a terminal the last one goes on."""
         quick, other, slow = self._stage.backends
+        milliseconds = f"{slow.delay * 1000:.0f} ms"
         with self._live or contextlib.nullcontext():
             await self._scene(
-                f"1. Three backends, least_connections; {slow.name} takes {slow.delay * 1000:.0f} ms"
+                f"1. Three backends, least_connections; {slow.name} takes {milliseconds} an answer"
             )
             await other.kill()
             await self._scene(f"2. {other.name} was killed (SIGKILL): its requests go to the others")
@@ -56,36 +60,35 @@ class Story:
             outcome = await self._stage.reload()
             if not outcome.accepted:
                 raise FairleadError("\n".join(str(problem) for problem in outcome.problems))
+            plan = outcome.plan_version
             await self._scene(
-                f"3. {other.name} is back, and a reload (plan {outcome.plan_version}) gave "
-                f"{quick.name} the weight {WEIGHT}"
+                f"3. {other.name} is back; a reload (plan {plan}) gave {quick.name} weight {WEIGHT}"
             )
             if self._live is not None:
                 self._title += " (Ctrl-C ends)"
                 while True:
-                    await self._refresh()
+                    await self._refresh(self._live)
 
     async def _scene(self, title: str) -> None:
+        self._failed_before = _failed_tries(await self._stage.status())
         self._load.turn()
         self._title = title
         if self._live is None:
             await asyncio.sleep(_SCENE_SECONDS)
-            self._console.print(self._picture())
+            await self._show(self._console.print)
             return
         end = time.monotonic() + _SCENE_SECONDS_LIVE
         while time.monotonic() < end:
-            await self._refresh()
+            await self._refresh(self._live)
 
-    async def _refresh(self) -> None:
-        if self._live is not None:
-            self._live.update(self._picture(), refresh=True)
+    async def _refresh(self, live: Live) -> None:
+        await self._show(lambda shown: live.update(shown, refresh=True))
         await asyncio.sleep(_REFRESH_SECONDS)
 
-    def _picture(self) -> RenderableType:
-        stretch = self._load.stretch
-        return Group(
-            Text(self._title, style="bold"), _table(self._stage.backends, stretch), _line(stretch), ""
-        )
+    async def _show(self, on: Callable[[RenderableType], None]) -> None:
+        now = _failed_tries(await self._stage.status())
+        failed = {name: count - self._failed_before.get(name, 0) for name, count in now.items()}
+        on(picture(self._title, self._stage.backends, self._load.stretch, failed))
 
 
 async def tell(console: Console, directory: Path) -> bool:
@@ -100,15 +103,14 @@ async def tell(console: Console, directory: Path) -> bool:
         )
         for address in status.admin:
             if not address.startswith("/"):
-                console.print(
-                    f"and says how it is at http://{address}/metrics and http://{address}/api/v1/status"
-                )
+                url = f"http://{address}"
+                console.print(f"its state is at {url}/metrics and {url}/api/v1/status")
         console.print()
         await _until_interrupted(Story(console, stage, load), load)
     total = load.total
-    console.print(Text.assemble("In all: ", _line(total)))
+    console.print(Text.assemble("In all: ", figures(total)))
     for reason in dict.fromkeys(total.failures[:5]):
-        console.print(f"  {reason}", style="red")
+        console.print(f"  {reason}", style="red", markup=False)
     return bool(total.failures)
 
 
@@ -127,34 +129,7 @@ async def _until_interrupted(story: Story, load: Load) -> None:
             await asking
 
 
-def _table(backends: list[Backend], tally: Tally) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for title in ("backend", "process", "weight", "requests", "share", "per second", "mean", ""):
-        table.add_column(title, justify="left" if title in {"backend", "process", ""} else "right")
-    everything = tally.answers.total()
-    elapsed = max(time.monotonic() - tally.began, 0.001)
-    for backend in backends:
-        count = tally.answers[backend.name]
-        share = count / everything if everything else 0.0
-        mean = f"{tally.seconds[backend.name] / count * 1000:.1f} ms" if count else "-"
-        table.add_row(
-            backend.name,
-            Text("runs", style="green") if backend.runs else Text("killed", style="red"),
-            str(backend.weight),
-            f"{count:,}",
-            f"{share:.0%}",
-            f"{count / elapsed:,.0f}",
-            mean,
-            Text("█" * round(share * 24), style="cyan"),
-        )
-    return table
-
-
-def _line(tally: Tally) -> Text:
-    failed = len(tally.failures)
-    line = Text(f"{tally.answers.total():,} requests, ")
-    line.append(f"{failed:,} failed", style="bold red" if failed else "bold green")
-    line.append(
-        f", half within {tally.quantile(0.5) * 1000:.1f} ms, 99 % within {tally.quantile(0.99) * 1000:.1f} ms"
-    )
-    return line
+def _failed_tries(status: Status) -> FailedTries:
+    """What each backend's tries met so far, as the engine counts it."""
+    backends = [backend for pool in status.pools for backend in pool.backends]
+    return {one.id: one.connect_failures + one.resets + one.timeouts for one in backends}
