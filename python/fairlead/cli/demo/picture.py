@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FailedTries = Mapping[str, int]
 """By backend: tries that met a closed port or a reset, after which Fairlead asked another backend."""
 
-_BAR = 24
+_BAR = 12
 _TEXTS = {"backend", "process", ""}
 
 
@@ -39,8 +39,8 @@ def figures(tally: Tally) -> Text:
 
 
 def _table(backends: list[Backend], tally: Tally, failed: FailedTries) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for title in ("backend", "process", "weight", "requests", "share", "per second", "mean", "retried", ""):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for title in ("backend", "process", "weight", "requests", "share", "per s", "mean", "retried", ""):
         table.add_column(title, justify="left" if title in _TEXTS else "right", no_wrap=True)
     everything = tally.answers.total()
     elapsed = max(time.monotonic() - tally.began, 0.001)

@@ -118,7 +118,7 @@ async def _until_interrupted(story: Story, load: Load) -> None:
     asking = asyncio.create_task(load.run())
     playing = asyncio.create_task(story.play())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, playing.cancel)
     try:
         with contextlib.suppress(asyncio.CancelledError):
