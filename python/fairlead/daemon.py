@@ -327,14 +327,20 @@ def _policy(configuration: Configuration) -> access.Policy:
 
 
 def _owner(user: str | None) -> int | None:
-    """The engine relays to our socket after it dropped to this user."""
+    """Who must be able to open our socket: the engine relays to it after it dropped to this user."""
     if user is None:
         return None
     try:
-        return pwd.getpwnam(user).pw_uid
+        uid = pwd.getpwnam(user).pw_uid
     except KeyError:
         message = f"runtime.user: there is no user {user!r}"
         raise UsageError(message) from None
+    if uid == os.getuid():
+        return None
+    if os.getuid() != 0:
+        message = f"runtime.user: only root can have the engine drop to {user!r}"
+        raise UsageError(message)
+    return uid
 
 
 def _shown(problem: Problem) -> ShownProblem:

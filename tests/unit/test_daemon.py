@@ -17,7 +17,7 @@ from fairlead.control.errors import AlreadyRunning, EngineLost, PlanRefused
 from fairlead.control.host import VERSION
 from fairlead.control.source import FileSource
 from fairlead.daemon import Daemon, Options
-from fairlead.errors import ConfigurationError
+from fairlead.errors import ConfigurationError, UsageError
 from fairlead.model import Configuration
 from fairlead.model.status import ReloadResult, Status
 
@@ -166,6 +166,14 @@ async def test_a_refused_first_configuration_is_shown_at_its_place(
     monkeypatch.setenv("FAKE_ENGINE", "refuses")
     with pytest.raises(PlanRefused, match=r"fairlead\.json:12:3: pools\.app: no"):
         await Instance(tmp_path).daemon().run()
+
+
+async def test_an_unknown_user_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    instance = Instance(tmp_path)
+    instance.write(runtime={"user": "nobody-of-that-name"})
+    with pytest.raises(UsageError, match="nobody-of-that-name"):
+        await instance.daemon().run()
+    assert not (tmp_path / "engine.sock").exists()
 
 
 async def test_a_faulty_file_starts_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import structlog
+
 from fairlead import _engine
 from fairlead.control.channel import Channel
 from fairlead.control.errors import EngineLost, SettingsDiffer, describe_exit, refusal
@@ -39,6 +41,9 @@ _STATS_SECONDS = 1.0
 _EVENT_SECONDS = 0.2
 _STOPPING_SECONDS = 3700.0
 """Longest wait for an engine that is already draining: the longest drain, and something."""
+
+
+_log = structlog.get_logger("fairlead.control")
 
 
 class Host(Protocol):
@@ -102,6 +107,7 @@ class ProcessHost:
             return await self._spawn()
         if channel.hello.stopping:
             # It still closes its listeners: starting another now would compete for the same addresses.
+            _log.info("waiting for the engine that is draining here", pid=channel.hello.pid)
             await channel.close()
             async with asyncio.timeout(_STOPPING_SECONDS):
                 await _end_of(channel.hello.pid)
