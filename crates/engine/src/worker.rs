@@ -134,7 +134,8 @@ fn run(index: usize, shared: Arc<Shared>, letters: UnboundedReceiver<Letter>) {
     match runtime {
         Ok(runtime) => runtime.block_on(serve(index, shared, letters)),
         Err(error) => {
-            shared.events.push(What::Trouble { message: format!("worker {index}: no event loop: {error}") })
+            let message = format!("worker {index}: no event loop: {error}");
+            shared.events.push(What::Trouble { message });
         }
     }
 }

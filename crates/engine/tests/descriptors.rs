@@ -1,4 +1,5 @@
 //! Without file descriptors. Alone in its process, whose limit it lowers.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;
 

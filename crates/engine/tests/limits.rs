@@ -1,4 +1,5 @@
 //! What an engine does when there is too much: it says so, serves what is open, and takes up again by itself.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;
 

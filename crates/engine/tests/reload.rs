@@ -1,4 +1,5 @@
 //! From one configuration to the next: what goes on, what drains, what is counted further.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! The sockets beside the traffic: the channel and the admin interface.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::disallowed_methods, reason = "the other side of a test needs a thread of its own")]
 
 mod support;
 

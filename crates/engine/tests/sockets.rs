@@ -1,4 +1,5 @@
 //! Listening sockets: where they come to, who may have them, and what a reload leaves alone.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;
 

@@ -1,4 +1,6 @@
 //! The end: open requests finish, waiting connections are told, what is left is cut.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::disallowed_methods, reason = "a test looks at the real clock")]
 
 mod support;
 

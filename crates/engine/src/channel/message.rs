@@ -51,7 +51,8 @@ pub(super) struct Greeting {
 
 #[derive(Deserialize)]
 struct Theirs {
-    protocol: u32,
+    #[serde(rename = "protocol")]
+    spoken: u32,
     version: String,
 }
 
@@ -59,8 +60,8 @@ impl Greeting {
     /// What is wrong with it, if anything.
     pub(super) fn mismatch(&self) -> Option<CallError> {
         let ours = env!("CARGO_PKG_VERSION");
-        let Theirs { protocol, version } = &self.hello;
-        (*protocol != PROTOCOL || version != ours).then(|| {
+        let Theirs { spoken, version } = &self.hello;
+        (*spoken != PROTOCOL || version != ours).then(|| {
             CallError::restart_needed(
                 &[],
                 format_args!(
@@ -78,7 +79,8 @@ impl Greeting {
 #[serde(deny_unknown_fields)]
 pub(super) struct Call {
     pub(super) id: u64,
-    call: Name,
+    #[serde(rename = "call")]
+    name: Name,
     spec: Option<Box<Spec>>,
     members: Option<Members>,
     command: Option<Command>,
@@ -124,7 +126,7 @@ impl Call {
     }
 
     fn asked(self) -> Option<Asked> {
-        match self.call {
+        match self.name {
             Name::Apply => self.spec.map(Asked::Apply),
             Name::Members => self.members.map(Asked::Members),
             Name::Command => self.command.map(Asked::Command),

@@ -30,8 +30,7 @@ struct Prepared {
     publication: Publication,
     lives: HashMap<Arc<str>, Arc<ListenerLive>>,
     bounds: Vec<Arc<Bound>>,
-    /// Where the access log goes from now on, if that changes.
-    sink: Option<Option<Sink>>,
+    log: LogChange,
 }
 
 impl Shared {
@@ -43,7 +42,7 @@ impl Shared {
         let plan = Plan::build(spec, &self.live)?;
         let prepared = self.prepare(plan)?;
         self.start_workers()?;
-        if let Some(sink) = prepared.sink {
+        if let LogChange::To(sink) = prepared.log {
             self.log.redirect(sink);
         }
         let publication = Arc::new(prepared.publication);
@@ -58,7 +57,7 @@ impl Shared {
     fn prepare(&self, plan: Plan) -> Result<Prepared, CallError> {
         let state = self.state();
         let members = self.memberships(&plan, &state.resolved);
-        let sink = prepare_log(state.plan.as_deref(), &plan)?;
+        let log = prepare_log(state.plan.as_deref(), &plan)?;
         let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
             .flat_map(|listener| listener.binds.iter().map(|bind| Wanted { bind, options: &listener.socket }))
             .collect();
@@ -91,7 +90,7 @@ impl Shared {
             })
             .collect();
         let plan = PreparedPlan { plan: self.census.admit(plan), listeners, members };
-        Ok(Prepared { publication: Publication { plan, binds }, lives, bounds, sink })
+        Ok(Prepared { publication: Publication { plan, binds }, lives, bounds, log })
     }
 
     /// Who is in each pool: what the Plan says, or for a resolved pool what was said last.
@@ -170,7 +169,7 @@ impl Shared {
         let mut guard = self.state();
         let state = &mut *guard;
         let before = std::mem::replace(&mut state.listeners, served);
-        self.follow_listeners(state, before);
+        follow_listeners(state, before);
         let members = (plan.pools.iter().zip(&publication.plan.members))
             .map(|(pool, members)| (Arc::clone(&pool.name), members.clone()))
             .collect();
@@ -188,18 +187,6 @@ impl Shared {
         drop(guard);
         drop(closed);
         applied
-    }
-
-    fn follow_listeners(&self, state: &mut State, before: Vec<ServedListener>) {
-        for listener in &state.listeners {
-            state.draining.listener_is_back(&listener.live.name);
-        }
-        let drain = state.plan.as_ref().map(|plan| plan.drain_timeout).unwrap_or_default();
-        for served in before {
-            if !state.listeners.iter().any(|listener| listener.live.name == served.live.name) {
-                state.draining.listener_left(served, clock::now() + drain);
-            }
-        }
     }
 
     /// Notes who joined and who left a pool. To be called while `state.plan` is still the one before.
@@ -263,14 +250,34 @@ impl Shared {
     }
 }
 
-fn prepare_log(before: Option<&Plan>, plan: &Plan) -> Result<Option<Option<Sink>>, CallError> {
+/// Notes which listeners left and which came back. To be called while `state.plan` is still the one before.
+fn follow_listeners(state: &mut State, before: Vec<ServedListener>) {
+    for listener in &state.listeners {
+        state.draining.listener_is_back(&listener.live.name);
+    }
+    let drain = state.plan.as_ref().map(|plan| plan.drain_timeout).unwrap_or_default();
+    for served in before {
+        if !state.listeners.iter().any(|listener| listener.live.name == served.live.name) {
+            state.draining.listener_left(served, clock::now() + drain);
+        }
+    }
+}
+
+/// Where the access log goes from now on.
+enum LogChange {
+    /// To where it goes: the file stays open.
+    None,
+    To(Option<Sink>),
+}
+
+fn prepare_log(before: Option<&Plan>, plan: &Plan) -> Result<LogChange, CallError> {
     let target = |log: &Option<AccessLog>| log.as_ref().map(|log| log.target.clone());
     let wanted = target(&plan.access_log);
     if before.is_some_and(|before| target(&before.access_log) == wanted) {
-        return Ok(None);
+        return Ok(LogChange::None);
     }
     let sink = wanted.as_ref().map(Sink::open).transpose();
-    sink.map(Some).map_err(|error| {
+    sink.map(LogChange::To).map_err(|error| {
         CallError::refused_at(&["access_log", "path"], format_args!("can't be opened: {error}"))
     })
 }

@@ -36,7 +36,7 @@ pub(crate) struct Endpoints {
     admin: Option<Private>,
     admin_tcp: Vec<Bound>,
     /// Held for the engine's life: one engine a directory.
-    _lock: Option<OwnedFd>,
+    lock: Option<OwnedFd>,
     ready: Option<OwnedFd>,
 }
 
@@ -45,7 +45,7 @@ impl Endpoints {
     pub(crate) fn open(shared: &Shared) -> Result<Self, StartError> {
         let mut endpoints = Self::default();
         if let Some(directory) = &shared.settings.directory {
-            endpoints._lock = Some(lock(directory)?);
+            endpoints.lock = Some(lock(directory)?);
             endpoints.channel = Some(Private::bind(&directory.join("engine.sock")).map_err(StartError::new)?);
             endpoints.admin = Some(Private::bind(&directory.join("admin.sock")).map_err(StartError::new)?);
         }
@@ -109,7 +109,7 @@ pub(super) fn run(shared: &Arc<Shared>, endpoints: Endpoints, own_process: bool)
 }
 
 async fn serve(shared: &Arc<Shared>, endpoints: Endpoints, own_process: bool) {
-    let Endpoints { channel, admin, admin_tcp, _lock, ready } = endpoints;
+    let Endpoints { channel, admin, admin_tcp, lock: _lock, ready } = endpoints;
     // Before anybody is told that the engine is there: a SIGTERM that comes then is heard.
     if own_process {
         spawn(shared, terminate(Arc::clone(shared)));
@@ -125,10 +125,8 @@ async fn serve(shared: &Arc<Shared>, endpoints: Endpoints, own_process: bool) {
         spawn(shared, channel::serve(Arc::clone(shared), socket.socket()));
     }
     spawn(shared, follow(Arc::clone(shared)));
-    if let Some(ready) = ready {
-        if let Err(error) = rustix::io::write(&ready, b"ready\n") {
-            shared.events.push(What::Trouble { message: format!("ready_fd: {error}") });
-        }
+    if let Some(Err(error)) = ready.map(|ready| rustix::io::write(&ready, b"ready\n")) {
+        shared.events.push(What::Trouble { message: format!("ready_fd: {error}") });
     }
     let mut stop = shared.stop_requests();
     // The sender lives in `shared`.

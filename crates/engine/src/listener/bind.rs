@@ -25,22 +25,21 @@ pub(crate) struct BindError {
 }
 
 impl BindError {
-    fn new(address: impl ToString, problem: impl ToString) -> Self {
+    fn new(address: &str, problem: &str) -> Self {
         Self { address: address.to_string(), problem: problem.to_string() }
     }
 
-    fn of(address: impl ToString, error: &io::Error) -> Self {
+    fn of(address: &str, error: &io::Error) -> Self {
         let problem = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "another program listens there: stop it or choose another address (`ss -ltnp` shows it)".into()
+                "another program listens there: stop it or choose another address (`ss -ltnp` shows it)"
             }
-            io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address".into(),
+            io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
             io::ErrorKind::PermissionDenied => {
                 "not permitted: ports below 1024 need root or CAP_NET_BIND_SERVICE, a Unix socket a directory that \
                  may be written to"
-                    .into()
             }
-            _ => error.to_string(),
+            _ => return Self::new(address, &error.to_string()),
         };
         Self::new(address, problem)
     }
@@ -209,7 +208,7 @@ impl Private {
 
 /// How the sockets of the admin interface are made.
 const ADMIN: SocketOptions =
-    SocketOptions { backlog: 128, keepalive: Some(std::time::Duration::from_secs(60)), mode: None };
+    SocketOptions { backlog: 128, keepalive: Some(std::time::Duration::from_mins(1)), mode: None };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
@@ -268,21 +267,21 @@ pub(crate) fn remove_stale(path: &Path) -> Result<(), BindError> {
     let shown = format!("unix:{}", path.display());
     let kind = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(BindError::of(shown, &error)),
+        Err(error) => return Err(BindError::of(&shown, &error)),
         Ok(metadata) => metadata.file_type(),
     };
     if !kind.is_socket() {
-        return Err(BindError::new(shown, "the file is no socket: remove it or choose another path"));
+        return Err(BindError::new(&shown, "the file is no socket: remove it or choose another path"));
     }
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| BindError::of(shown, &error))
+            fs::remove_file(path).map_err(|error| BindError::of(&shown, &error))
         }
         Ok(_) => Err(BindError::new(
-            shown,
+            &shown,
             "another program listens there: stop it or choose another path (`ss -lxp` shows it)",
         )),
-        Err(error) => Err(BindError::of(shown, &error)),
+        Err(error) => Err(BindError::of(&shown, &error)),
     }
 }
 

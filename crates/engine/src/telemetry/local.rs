@@ -22,15 +22,12 @@ impl Local {
         listener.bytes_in.add(record.request_bytes);
         listener.bytes_out.add(record.response_bytes);
         listener.duration.record(record.duration);
-        let logged = match record.route {
-            Some(route) => {
-                route.counters.codes.count(record.status);
-                route.plan.access_log
-            }
-            None => {
-                listener.unrouted.count(record.status);
-                true
-            }
+        let logged = if let Some(route) = record.route {
+            route.counters.codes.count(record.status);
+            route.plan.access_log
+        } else {
+            listener.unrouted.count(record.status);
+            true
         };
         if logged {
             self.log.request(record);

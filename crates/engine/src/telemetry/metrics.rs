@@ -168,7 +168,7 @@ fn histogram(page: &mut Page, name: &str, listener: &str, distribution: &Distrib
     let bucket = format!("{name}_bucket");
     for bound in BOUNDS_MS {
         let below = distribution.below(Duration::from_millis(bound));
-        let le = bound as f64 / 1e3;
+        let le = Duration::from_millis(bound).as_secs_f64();
         page.sample(&bucket, &[("listener", &listener), ("le", &le)], below);
     }
     page.sample(&bucket, &[("listener", &listener), ("le", &"+Inf")], distribution.count());

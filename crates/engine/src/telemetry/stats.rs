@@ -38,7 +38,7 @@ pub struct Stats {
 /// Serving, or on its way out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State_ {
+pub enum Condition {
     Serving,
     Up,
     Draining,
@@ -48,7 +48,7 @@ pub enum State_ {
 #[derive(Debug, Clone, Serialize)]
 pub struct ListenerStats {
     pub name: String,
-    pub state: State_,
+    pub state: Condition,
     pub binds: Vec<BindStats>,
     pub connections: u32,
     pub accepted: u64,
@@ -78,7 +78,7 @@ pub struct BackendStats {
     pub id: String,
     pub address: String,
     pub weight: u32,
-    pub state: State_,
+    pub state: Condition,
     pub in_flight: u32,
     pub idle: u32,
     pub requests: u64,
@@ -142,12 +142,12 @@ pub(crate) fn collect(shared: &Shared, routes: bool) -> Stats {
 }
 
 fn listeners(shared: &Shared, state: &State) -> Vec<ListenerStats> {
-    let serving = state.listeners.iter().map(|served| (served, State_::Serving));
-    let draining = state.draining.listeners.iter().map(|leaving| (&leaving.served, State_::Draining));
+    let serving = state.listeners.iter().map(|served| (served, Condition::Serving));
+    let draining = state.draining.listeners.iter().map(|leaving| (&leaving.served, Condition::Draining));
     serving.chain(draining).map(|(served, state)| listener(shared, served, state)).collect()
 }
 
-fn listener(shared: &Shared, served: &ServedListener, state: State_) -> ListenerStats {
+fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> ListenerStats {
     let series = shared.registry.listener(&served.live.name);
     ListenerStats {
         name: served.live.name.to_string(),
@@ -181,23 +181,22 @@ fn pools(state: &State) -> Vec<PoolStats> {
             Some(PoolStats {
                 name: pool.name.to_string(),
                 generation: members.shared.generation,
-                backends: up.map(|(plan, counters)| backend(plan, counters, State_::Up)).collect(),
+                backends: up.map(|(plan, counters)| backend(plan, counters, Condition::Up)).collect(),
             })
         })
         .collect();
     for leaving in &state.draining.backends {
-        let stats = backend(&leaving.backend, &leaving.counters, State_::Draining);
-        match pools.iter_mut().find(|pool| *pool.name == *leaving.pool) {
-            Some(pool) => pool.backends.push(stats),
-            None => {
-                pools.push(PoolStats { name: leaving.pool.to_string(), generation: 0, backends: vec![stats] })
-            }
+        let last = backend(&leaving.backend, &leaving.counters, Condition::Draining);
+        if let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *leaving.pool) {
+            pool.backends.push(last);
+        } else {
+            pools.push(PoolStats { name: leaving.pool.to_string(), generation: 0, backends: vec![last] });
         }
     }
     pools
 }
 
-fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: State_) -> BackendStats {
+fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: Condition) -> BackendStats {
     BackendStats {
         id: plan.id.to_string(),
         address: address(&plan.address),
@@ -221,7 +220,7 @@ fn latency(series: &Series<BackendCounters>) -> LatencyStats {
     for histogram in series.iter().filter_map(BackendCounters::latencies) {
         histogram.add_to(sum.get_or_insert_default());
     }
-    let millis = |quantile| Some(sum.as_ref()?.quantile(quantile)?.as_micros() as f64 / 1e3);
+    let millis = |quantile| Some(sum.as_ref()?.quantile(quantile)?.as_secs_f64() * 1e3);
     LatencyStats { p50: millis(0.5), p99: millis(0.99) }
 }
 

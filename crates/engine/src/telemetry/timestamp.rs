@@ -14,14 +14,14 @@ fn since_epoch(at: SystemTime) -> Duration {
     at.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A day of the Gregorian calendar.
-struct Day {
+/// A date of the Gregorian calendar.
+struct Date {
     year: u64,
     month: u64,
     day: u64,
 }
 
-impl Day {
+impl Date {
     /// From days since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date algorithms").
     fn from_epoch_days(days: u64) -> Self {
         let shifted = days + 719_468;
@@ -41,7 +41,7 @@ impl Day {
 pub(crate) fn rfc3339(at: SystemTime) -> String {
     let since = since_epoch(at);
     let seconds = since.as_secs();
-    let Day { year, month, day } = Day::from_epoch_days(seconds / 86_400);
+    let Date { year, month, day } = Date::from_epoch_days(seconds / 86_400);
     let (hour, minute, second) = time_of_day(seconds);
     let millis = since.subsec_millis();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
@@ -50,7 +50,7 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
 /// `24/Nov/2026:06:00:00 +0000`, as the "combined" log format has it.
 pub(crate) fn common_log(at: SystemTime) -> String {
     let seconds = since_epoch(at).as_secs();
-    let Day { year, month, day } = Day::from_epoch_days(seconds / 86_400);
+    let Date { year, month, day } = Date::from_epoch_days(seconds / 86_400);
     let month = MONTHS[month as usize - 1];
     let (hour, minute, second) = time_of_day(seconds);
     format!("{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -48,7 +49,7 @@ pub(crate) fn usage() -> Usage {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     Usage {
         rss_bytes: rss_bytes(),
-        cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
+        cpu_seconds: Duration::new(cpu.tv_sec.unsigned_abs(), cpu.tv_nsec as u32).as_secs_f64(),
         open_files: open_files().unwrap_or(0),
     }
 }

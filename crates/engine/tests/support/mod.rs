@@ -1,5 +1,7 @@
 //! An engine, descriptions for it, clients and origins: all on real sockets, on ports that were free.
-#![allow(dead_code)] // each test file takes its part
+#![allow(dead_code, reason = "each test file takes its part")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::disallowed_methods, reason = "origins are threads, and patience is real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

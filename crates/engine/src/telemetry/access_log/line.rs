@@ -18,7 +18,7 @@ pub(super) fn write(format: &Format, record: &Record<'_>, started: SystemTime, o
             for token in tokens {
                 match token {
                     Token::Text(text) => out.extend_from_slice(text.as_bytes()),
-                    Token::Field(field) => plain(value(*field, record, started), out),
+                    Token::Field(field) => plain(&value(*field, record, started), out),
                 }
             }
         }
@@ -92,7 +92,7 @@ fn json(record: &Record<'_>, started: SystemTime, out: &mut Vec<u8>) {
 
 /// `client - - [time] "request line" status bytes "referer" "user agent"`, as the Apache HTTP server writes it.
 fn combined(record: &Record<'_>, started: SystemTime, out: &mut Vec<u8>) {
-    plain(value(Field::Client, record, started), out);
+    plain(&value(Field::Client, record, started), out);
     put(out, format_args!(" - - [{}] \"", timestamp::common_log(started)));
     if record.method.is_empty() {
         // No request line was understood.
@@ -109,19 +109,19 @@ fn combined(record: &Record<'_>, started: SystemTime, out: &mut Vec<u8>) {
     decimal(record.response_bytes, out);
     for field in [Field::Referer, Field::UserAgent] {
         out.extend_from_slice(b" \"");
-        plain(value(field, record, started), out);
+        plain(&value(field, record, started), out);
         out.push(b'"');
     }
 }
 
-fn plain(value: Value<'_>, out: &mut Vec<u8>) {
+fn plain(value: &Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Absent => out.push(b'-'),
         Value::Bytes(bytes) => escape(bytes, out),
         Value::Text(text) => escape(text.as_bytes(), out),
-        Value::Time(at) => out.extend_from_slice(timestamp::rfc3339(at).as_bytes()),
-        Value::Number(number) => decimal(number, out),
-        Value::Seconds(duration) => seconds(duration, out),
+        Value::Time(at) => out.extend_from_slice(timestamp::rfc3339(*at).as_bytes()),
+        Value::Number(number) => decimal(*number, out),
+        Value::Seconds(duration) => seconds(*duration, out),
         Value::Address(address) => put(out, format_args!("{address}")),
     }
 }
