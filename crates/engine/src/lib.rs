@@ -5,6 +5,7 @@
 //! tunnels), `upstream` (connections to backends), `telemetry` (what is known afterwards).
 //!
 //! A change comes by [`Engine`] or `channel`, is made by `engine` and swapped into what each `worker` has `published`.
+#![allow(dead_code, reason = "the parts are put together one by one")]
 
 // From outside.
 mod admin;

@@ -197,11 +197,6 @@ impl Worker {
         self.shared.events.push(What::WorkerPanic { worker: self.index, message });
     }
 
-    /// For what must not repeat, such as a request id.
-    pub(crate) fn random_u128(&self) -> u128 {
-        self.rng.borrow_mut().0.u128(..)
-    }
-
     fn place(&self) -> Place {
         Place { index: self.index, workers: self.workers }
     }

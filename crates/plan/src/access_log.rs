@@ -82,6 +82,10 @@ fields! {
     Status = "status",
     /// From the request's first byte to the answer's last, in seconds with microseconds.
     Duration = "duration",
+    /// From the request's first byte to its answer's, in seconds with microseconds.
+    FirstByte = "first_byte",
+    /// What making a connection to the backend took, in seconds with microseconds; nothing if one was kept.
+    Connect = "connect",
     /// Bytes of the request's body.
     RequestBytes = "request_bytes",
     /// Bytes of the answer's body.

@@ -35,7 +35,10 @@ pub enum Command {
     /// Open the access log's file anew: it was moved away.
     ReopenLogs {},
     /// Accept no more, let open requests finish, cut what is left after this time, and end.
-    Stop { deadline_ms: u64 },
+    Stop {
+        /// Milliseconds from now; 0 is at once.
+        deadline_ms: u64,
+    },
 }
 
 /// An engine within this program. Dropping it stops it at once.

@@ -32,9 +32,13 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
+    /// Everything.
     Debug,
+    /// What changes.
     Info,
+    /// What may need a hand.
     Warning,
+    /// What does.
     Error,
 }
 

@@ -98,7 +98,6 @@ impl Account {
             status: self.status,
             request_bytes: self.request_bytes,
             response_bytes: self.response_bytes,
-            started,
             duration: now.saturating_duration_since(started),
             ttfb: self.first_byte,
             upstream_connect: self.connect,

@@ -178,7 +178,6 @@ impl BackendCounters {
 #[derive(Debug, Default)]
 pub(crate) struct ListenerCounters {
     pub(crate) accepted: Counter,
-    pub(crate) refused_connections: Counter,
     pub(crate) refused_per_client: Counter,
     pub(crate) refused_clients: Counter,
     pub(crate) refused_memory: Counter,
@@ -187,6 +186,8 @@ pub(crate) struct ListenerCounters {
     pub(crate) codes: Codes,
     /// Answers to requests that no route took.
     pub(crate) unrouted: Codes,
+    /// Answers that were begun and cut: their clients can tell.
+    pub(crate) incomplete: Counter,
     /// Bytes received from clients.
     pub(crate) bytes_in: Counter,
     /// Bytes sent to clients.

@@ -1,5 +1,6 @@
 //! What happened that somebody may want to know at once. A bounded queue with one reader; while nobody reads, the
 //! oldest are dropped and counted.
+#![allow(missing_docs, reason = "a field is named as it is read in the JSON")]
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -22,6 +22,9 @@ impl Local {
         listener.bytes_in.add(record.request_bytes);
         listener.bytes_out.add(record.response_bytes);
         listener.duration.record(record.duration);
+        if record.status != 0 && !record.complete {
+            listener.incomplete.add(1);
+        }
         let logged = if let Some(route) = record.route {
             route.counters.codes.count(record.status);
             route.plan.access_log

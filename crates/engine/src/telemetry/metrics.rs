@@ -146,6 +146,11 @@ fn listeners(shared: &Shared, page: &mut Page) {
             page.sample("fairlead_connections_refused_total", &labels, count);
         }
     }
+    page.family("fairlead_incomplete_answers_total", Counter, "Answers that were begun and cut.");
+    for (name, series) in &all {
+        let incomplete = sum(series, |counters| counters.incomplete.value());
+        page.sample("fairlead_incomplete_answers_total", &[("listener", name)], incomplete);
+    }
     page.family("fairlead_client_bytes_total", Counter, "Bytes of bodies received from and sent to clients.");
     for (name, series) in &all {
         let received = sum(series, |counters| counters.bytes_in.value());

@@ -1,7 +1,7 @@
 //! What is known of a request when it is over.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairlead_plan as plan;
 
@@ -50,8 +50,7 @@ pub(crate) struct Record<'a> {
     /// Of bodies.
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
-    /// When its first byte was seen.
-    pub(crate) started: Instant,
+    /// From its first byte to its answer's last.
     pub(crate) duration: Duration,
     /// From the first byte of the request to the first of the answer.
     pub(crate) ttfb: Option<Duration>,

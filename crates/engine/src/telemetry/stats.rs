@@ -1,4 +1,5 @@
 //! What goes on, as one value: for the control process, for `status` and `top`.
+#![allow(missing_docs, reason = "a field is named as it is read in the JSON")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub struct ListenerStats {
     pub connections: u32,
     pub accepted: u64,
     pub requests: u64,
+    pub incomplete: u64,
     /// Connections that were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
 }
@@ -158,6 +160,7 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
         connections: served.live.connections(),
         accepted: sum(&series, |counters| counters.accepted.value()),
         requests: codes(&series, |counters| &counters.codes).total(),
+        incomplete: sum(&series, |counters| counters.incomplete.value()),
         refused: refusals(&series),
     }
 }

@@ -47,9 +47,10 @@ pub(crate) struct Usage {
 /// Reads what the process uses. What the system doesn't say is 0.
 pub(crate) fn usage() -> Usage {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = Duration::from_secs(cpu.tv_sec.unsigned_abs());
     Usage {
         rss_bytes: rss_bytes(),
-        cpu_seconds: Duration::new(cpu.tv_sec.unsigned_abs(), cpu.tv_nsec as u32).as_secs_f64(),
+        cpu_seconds: (seconds + Duration::from_nanos(cpu.tv_nsec.unsigned_abs())).as_secs_f64(),
         open_files: open_files().unwrap_or(0),
     }
 }

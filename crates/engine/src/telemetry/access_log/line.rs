@@ -57,6 +57,8 @@ fn value<'a>(field: Field, record: &Record<'a>, started: SystemTime) -> Value<'a
         Field::Host => Value::bytes(record.host),
         Field::Status => Value::Number(record.status.into()),
         Field::Duration => Value::Seconds(record.duration),
+        Field::FirstByte => record.ttfb.map_or(Value::Absent, Value::Seconds),
+        Field::Connect => record.upstream_connect.map_or(Value::Absent, Value::Seconds),
         Field::RequestBytes => Value::Number(record.request_bytes),
         Field::ResponseBytes => Value::Number(record.response_bytes),
         Field::Listener => Value::Text(&record.listener.plan.name),
