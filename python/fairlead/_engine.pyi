@@ -50,35 +50,35 @@ def route(spec_json: str, listener: str, host: str, path: str) -> str:
 class EngineError(Exception):
     """A call changed nothing; what was served before is served on.
 
-    The text is JSON: `{"kind": "refused" | "restart_needed" | "internal", "errors": [{"path", "message"}]}` with at
-    least one error, each as in `SpecError`; `path` is empty for what is no place in the configuration.
+    The text is JSON: `{"kind": "refused" | "restart_needed" | "internal", "errors": [{"path", "message"}]}`
+    with at least one error, each as in `SpecError`; `path` is empty for what is no place in the
+    configuration.
     """
 
 @final
 class Engine:
     """An engine within this program: threads of its own, which need the interpreter for nothing.
 
-    Accepts no connection before its first `apply`. Methods may be called from any thread; those that wait let other
-    Python threads run. Dropping the last reference stops it at once.
+    Accepts no connection before its first `apply`. Methods may be called from any thread; those that wait
+    let other Python threads run. Dropping the last reference stops it at once.
 
-    `settings_json`: `{"directory": path or null, "workers": from 1, "admin_binds": [bind address], "user": null,
-    "ready_fd": null, "log_level": "debug" | "info" | "warning" | "error"}`. With a directory it has the sockets
-    `engine.sock` and `admin.sock` there, like an engine process.
+    `settings_json`: `{"directory": path or null, "workers": from 1, "admin_binds": [bind address], "user":
+    null, "ready_fd": null, "log_level": "debug" | "info" | "warning" | "error"}`. With a directory it has
+    the sockets `engine.sock` and `admin.sock` there, like an engine process.
 
-    Raises:
-        ValueError: the settings are no such JSON.
-        RuntimeError: it can't start, for the reason given: another engine has the directory, an address is taken.
+        Raises: ValueError: the settings are no such JSON. RuntimeError: it can't start, for the reason
+        given: another engine has the directory, an address is taken.
     """
 
     def __new__(cls, settings_json: str) -> Engine: ...
     def apply(self, spec_json: str) -> str:
         """Serve by this description from now on; returns when every worker does.
 
-        Returns JSON: `{"version": …, "bound": {listener: {bind as written: address}}}`. Calls run one at a time.
+        Returns JSON: `{"version": …, "bound": {listener: {bind as written: address}}}`. Calls run one at a
+        time.
 
-        Raises:
-            EngineError: it is refused whole, with everything that is wrong; the description before is served on.
-            ValueError: the text is no description.
+            Raises: EngineError: it is refused whole, with everything that is wrong; the description before
+            is served on. ValueError: the text is no description.
         """
 
     def members(self, members_json: str) -> None:
@@ -104,14 +104,17 @@ class Engine:
         """
 
     def stop(self, deadline_seconds: float) -> None:
-        """Accept no more, let open requests finish, cut what is left after so many seconds; return when all is over."""
+        """Accept no more, let open requests finish, cut what is left after so many seconds.
+
+        Return when all is over.
+        """
 
 def serve(settings_json: str) -> int:
     """Be an engine process: serve until told to stop by `engine.sock` or SIGTERM, then return the exit code.
 
-    SIGTERM drains for as long as the configuration says; a second one ends at once. SIGINT and SIGHUP are ignored.
-    `settings_json` is that of `Engine`, with a directory; `user` is who to become after the first addresses are bound,
-    `ready_fd` a descriptor to which `ready` is written when `engine.sock` answers.
+    SIGTERM drains for as long as the configuration says; a second one ends at once. SIGINT and SIGHUP are
+    ignored. `settings_json` is that of `Engine`, with a directory; `user` is who to become after the first
+    addresses are bound, `ready_fd` a descriptor to which `ready` is written when `engine.sock` answers.
 
     Raises:
         ValueError: the settings are no such JSON.

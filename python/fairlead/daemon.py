@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fairlead.compile import Accepted
     from fairlead.control.source import Source
     from fairlead.model import Configuration
+    from fairlead.model.stats import EngineStats
 
 _GRACE_SECONDS = 10.0
 _RESOLVE_SECONDS = 6.0
@@ -109,6 +110,10 @@ class Daemon:
             directory=self._directory,
             reload=self._last_reload,
         )
+
+    async def stats(self) -> EngineStats:
+        """The engine's counts at this moment, routes included."""
+        return await self._actor.stats(routes=True)
 
     def configuration(self) -> dict[str, Any]:
         """The configuration that was accepted last, without its secrets."""

@@ -13,6 +13,8 @@ from aiohttp import web
 from fairlead.admin import openapi
 from fairlead.admin.access import Denied, Policy, decide
 from fairlead.admin.openapi import Operation
+from fairlead.errors import FairleadError
+from fairlead.model.stats import BackendStats, EngineStats, PoolStats
 from fairlead.model.status import ReloadResult, Status
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ class Backend(Protocol):
     def status(self) -> Status:
         """The state as it is now."""
 
+    async def stats(self) -> EngineStats:
+        """The engine's counts at this moment, routes included; raises `FairleadError` if there is none."""
+
     def configuration(self) -> dict[str, Any]:
         """The configuration that was accepted last, without its secrets."""
 
@@ -43,7 +48,9 @@ OPERATIONS = (
     Operation("GET", "/status", "The whole state", Status),
     Operation("GET", "/listeners", "The listeners and their connections"),
     Operation("GET", "/pools", "The pools and their backends"),
-    Operation("GET", "/pools/{pool}", "One pool"),
+    Operation("GET", "/pools/{pool}", "One pool", PoolStats),
+    Operation("GET", "/pools/{pool}/backends/{backend}", "One backend", BackendStats),
+    Operation("GET", "/stats", "The engine's counts at this moment, routes included", EngineStats),
     Operation("GET", "/config", "The configuration that serves, without its secrets"),
     Operation("POST", "/config/reload", "Read the configuration file again", ReloadResult),
     Operation("GET", "/openapi.json", "This description"),
@@ -59,12 +66,16 @@ def application(backend: Backend, policy: Policy) -> web.Application:
         "GET /listeners": operations.listeners,
         "GET /pools": operations.pools,
         "GET /pools/{pool}": operations.pool,
+        "GET /pools/{pool}/backends/{backend}": operations.backend,
+        "GET /stats": operations.stats,
         "GET /config": operations.configuration,
         "POST /config/reload": operations.reload,
         "GET /openapi.json": operations.description,
     }
     for one in OPERATIONS:
-        app.router.add_route(one.method, f"/api/v1{one.path}", handlers[f"{one.method} {one.path}"])
+        # The id of a backend may be a path: `unix:/run/app.sock`.
+        path = one.path.replace("{backend}", "{backend:.+}")
+        app.router.add_route(one.method, f"/api/v1{path}", handlers[f"{one.method} {one.path}"])
     return app
 
 
@@ -107,16 +118,31 @@ class _Operations:
 
     async def pool(self, request: web.Request) -> web.Response:
         name = request.match_info["pool"]
-        for one in self._backend.status().pools:
-            if one.name == name:
+        pool = self._pool(name)
+        return _json_text(pool.model_dump_json()) if pool else _error(404, f"there is no pool {name!r}")
+
+    async def backend(self, request: web.Request) -> web.Response:
+        name, identity = request.match_info["pool"], request.match_info["backend"]
+        pool = self._pool(name)
+        for one in pool.backends if pool else ():
+            if one.id == identity:
                 return _json_text(one.model_dump_json())
-        return _error(404, f"there is no pool {name!r}")
+        return _error(404, f"there is no backend {identity!r} in a pool {name!r}")
+
+    async def stats(self, _: web.Request) -> web.Response:
+        try:
+            return _json_text((await self._backend.stats()).model_dump_json())
+        except FairleadError as error:
+            return _error(503, str(error))
 
     async def configuration(self, _: web.Request) -> web.Response:
         return _json(self._backend.configuration())
 
     async def reload(self, _: web.Request) -> web.Response:
         return _json_text((await self._backend.reload()).model_dump_json())
+
+    def _pool(self, name: str) -> PoolStats | None:
+        return next((pool for pool in self._backend.status().pools if pool.name == name), None)
 
     async def description(self, _: web.Request) -> web.Response:
         return _json(openapi.document(OPERATIONS, self._backend.status().version))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fairlead.control.host import Host
     from fairlead.control.messages import Command
     from fairlead.control.store import Proposal, Store
+    from fairlead.model.stats import EngineStats
 
 _EXIT_SECONDS = 5.0
 """How long after the end of its connection a process may take to be gone."""
@@ -72,9 +73,11 @@ class Actor:
 
     async def command(self, command: Command) -> None:
         """A command of the operator's, at once."""
-        if self._host is None:
-            raise EngineLost
-        await self._host.command(command)
+        await self._living().command(command)
+
+    async def stats(self, *, routes: bool) -> EngineStats:
+        """What the engine counts at this moment."""
+        return await self._living().stats(routes=routes)
 
     def kill(self) -> None:
         """End the engine at once."""

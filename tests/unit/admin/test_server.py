@@ -10,7 +10,8 @@ from aiohttp import ClientSession, UnixConnector
 
 from fairlead.admin.access import Policy
 from fairlead.admin.server import OPERATIONS, application, serving
-from fairlead.model.stats import PoolStats
+from fairlead.control.errors import EngineLost
+from fairlead.model.stats import BackendStats, EngineStats, PoolStats
 from fairlead.model.status import ReloadResult, Status
 
 SOCKET = {"Fairlead-Via": "socket"}
@@ -19,6 +20,7 @@ SOCKET = {"Fairlead-Via": "socket"}
 class FakeBackend:
     def __init__(self) -> None:
         self.reloads = 0
+        self.engine_is_away = False
 
     def status(self) -> Status:
         return Status(
@@ -33,8 +35,13 @@ class FakeBackend:
             plan=None,
             engine=None,
             reload=None,
-            pools=(PoolStats(name="app"),),
+            pools=(PoolStats(name="app", backends=(BackendStats(id="unix:/run/a.sock", address="x"),)),),
         )
+
+    async def stats(self) -> EngineStats:
+        if self.engine_is_away:
+            raise EngineLost
+        return EngineStats(plan_version=7)
 
     def configuration(self) -> dict[str, Any]:
         return {"pools": {"app": {}}}
@@ -81,6 +88,23 @@ async def test_pools_are_found_by_name(client: ClientSession) -> None:
     async with client.get("/api/v1/pools/none") as answer:
         assert answer.status == 404
         assert await answer.json() == {"error": "there is no pool 'none'"}
+
+
+async def test_backends_are_found_by_their_id_even_if_it_is_a_path(client: ClientSession) -> None:
+    async with client.get("/api/v1/pools/app/backends/unix:/run/a.sock") as answer:
+        assert (await answer.json())["id"] == "unix:/run/a.sock"
+    async with client.get("/api/v1/pools/app/backends/none") as answer:
+        assert answer.status == 404
+
+
+async def test_stats_come_from_the_engine_or_say_that_it_is_away(
+    client: ClientSession, backend: FakeBackend
+) -> None:
+    async with client.get("/api/v1/stats") as answer:
+        assert (await answer.json())["plan_version"] == 7
+    backend.engine_is_away = True
+    async with client.get("/api/v1/stats") as answer:
+        assert answer.status == 503
 
 
 async def test_what_does_not_exist_is_said_in_json(client: ClientSession) -> None:
