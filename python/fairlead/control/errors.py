@@ -9,14 +9,14 @@
     ├── EngineLost           the engine ended, or the connection to it
     ├── EngineFault          the engine broke its word; a defect of ours
     └── Refused              the engine can't serve a configuration; it serves the one before
-        ├── PlanRefused      something in it is wrong
+        ├── PlanRefused      something it needs can't be had: an address is taken
         └── NeedsRestart     it is fine for a new engine process, not for this one
 """
 
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from fairlead.errors import FairleadError, Problem
 
@@ -70,9 +70,10 @@ class EngineFault(FairleadError):  # noqa: N818
 
 
 class Refused(FairleadError):  # noqa: N818
-    """The engine can't serve a configuration; the one before goes on."""
+    """The engine can't serve a configuration; the one before goes on.
 
-    exit_code: ClassVar[int] = 2
+    What is wrong with the text was found before, by the engine's own check: the world is in the way.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
@@ -80,13 +81,11 @@ class Refused(FairleadError):  # noqa: N818
 
 
 class PlanRefused(Refused):
-    """Something in the configuration is wrong: only the engine could find it."""
+    """Something that the configuration needs can't be had."""
 
 
 class NeedsRestart(Refused):
     """The configuration needs what this engine process no longer has, or can't change while it lives."""
-
-    exit_code: ClassVar[int] = 1
 
 
 def refusal(document: dict[str, object]) -> EngineFault | Refused:
