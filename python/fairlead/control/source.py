@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from fairlead.compile import Accepted
 from fairlead.compile import problems as problems_of
 from fairlead.config import read
+from fairlead.config.reading import uncollected
 from fairlead.errors import ConfigurationError, Problem
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ class FileSource:
 
     def read(self) -> Accepted:
         """See `Source.read`."""
-        reading = read(self.name, os.environ)
-        spec, found = problems_of(reading)
+        with uncollected():
+            reading = read(self.name, os.environ)
+            spec, found = problems_of(reading)
         if found or reading.model is None or spec is None:
             raise ConfigurationError(found)
         self._reading = reading
