@@ -211,6 +211,7 @@ class Daemon:
             raise
         finally:
             self._coming = None
+            self._source.forget()
 
     async def _offer(self, accepted: Accepted, members: dict[str, MemberList]) -> None:
         self._numbers += 1

@@ -85,6 +85,9 @@ class ArgumentSource:
         except ConfigurationError as error:
             raise UsageError("\n".join(str(one) for one in self.place(error.problems))) from None
 
+    def forget(self) -> None:
+        """See `Source.forget`: the arguments stay."""
+
     def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Name the argument that each problem comes from."""
         return tuple(Problem((), f"{self._argument(one)}: {one.message}") for one in problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -129,9 +130,10 @@ class Actor:
             hello = await host.start()
             stats = await host.stats()
         except EngineLost as error:
+            if not host.adopted:
+                host.kill()
             await host.release()
-            _log.error("engine did not start", reason=str(error))
-            self._died(absent, lived=0.0, code=None)
+            self._did_not_start(absent, str(error))
             return
         self._host = host
         running = Running(
@@ -222,6 +224,13 @@ class Actor:
         if self._host is host:
             self._host = None
         self._died(self._store.state.engine, asyncio.get_running_loop().time() - running.since, code)
+
+    def _did_not_start(self, engine: Running | Absent, reason: str) -> None:
+        absent = replace(reconcile.after_death(engine, 0.0, None), reason=reason)
+        self._store.update(engine=absent)
+        if self._store.state.accepted is not None:
+            pause = reconcile.backoff(absent.deaths)
+            _log.error("engine did not start, trying again", reason=reason, pause_seconds=pause)
 
     def _died(self, engine: Running | Absent, lived: float, code: int | None) -> None:
         state = self._store.state

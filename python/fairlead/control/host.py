@@ -105,6 +105,9 @@ class ProcessHost:
             channel = await Channel.connect(self._socket, VERSION)
         except (FileNotFoundError, ConnectionRefusedError):
             return await self._spawn()
+        except OSError as error:
+            message = f"cannot connect to {self._socket}: {error.strerror}"
+            raise EngineLost(message) from error
         if channel.hello.stopping:
             # It still closes its listeners: starting another now would compete for the same addresses.
             _log.info("waiting for the engine that is draining here", pid=channel.hello.pid)
@@ -183,7 +186,11 @@ class ProcessHost:
             code = await self.closed
             message = f"the engine process ended with {describe_exit(code)} before it was ready"
             raise EngineLost(message)
-        self._channel = await Channel.connect(self._socket, VERSION)
+        try:
+            self._channel = await Channel.connect(self._socket, VERSION)
+        except OSError as error:
+            message = f"the engine process said it was ready, but {self._socket}: {error.strerror}"
+            raise EngineLost(message) from error
         return self._channel.hello
 
     async def _await_child(self, process: subprocess.Popen[bytes]) -> None:

@@ -103,8 +103,8 @@ def _without_engine(state: State, absent: Absent) -> Action | None:
         return Finish()
     if state.accepted is None and absent.deaths:
         # Trying again would hide what is wrong from whoever just typed `run`.
-        end = describe_exit(absent.code)
-        return Fail(EngineLost(f"the engine process ended before it served the configuration ({end})"))
+        end = f"the engine process ended before it served the configuration ({describe_exit(absent.code)})"
+        return Fail(EngineLost(absent.reason or end))
     return StartEngine(backoff(absent.deaths))
 
 

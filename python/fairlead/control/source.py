@@ -26,6 +26,9 @@ class Source(Protocol):
     def read(self) -> Accepted:
         """Read and check it; raises `ConfigurationError`. May take a while: called in a thread."""
 
+    def forget(self) -> None:
+        """Let go of what is only needed to say where problems stand."""
+
     def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """Say where the problems that the engine found stand in what was read last."""
 
@@ -46,6 +49,10 @@ class FileSource:
             raise ConfigurationError(found)
         self._reading = reading
         return Accepted(reading.model, spec, reading.files)
+
+    def forget(self) -> None:
+        """See `Source.forget`: the trees of a large file take a few hundred megabytes."""
+        self._reading = None
 
     def place(self, problems: Iterable[Problem]) -> tuple[Problem, ...]:
         """See `Source.place`."""

@@ -52,6 +52,8 @@ class Absent:
 
     deaths: int = 0
     code: int | None = None
+    reason: str = ""
+    """Why the last one could not even be started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

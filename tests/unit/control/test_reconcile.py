@@ -100,6 +100,10 @@ def test_a_death_before_the_first_plan_ends_the_run() -> None:
     action = next_action(State(engine=Absent(deaths=1, code=3), proposal=proposal()))
     assert isinstance(action, Fail)
     assert isinstance(action.error, EngineLost)
+    assert "exit code 3" in str(action.error)
+    action = next_action(State(engine=Absent(deaths=1, reason="no socket"), proposal=proposal()))
+    assert isinstance(action, Fail)
+    assert str(action.error) == "no socket"
 
 
 def test_a_death_later_starts_another_engine_after_the_pause() -> None:
