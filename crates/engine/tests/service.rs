@@ -107,10 +107,16 @@ fn a_newer_control_process_replaces_the_one_before() {
     let (engine, directory) = served();
     apply(&engine, web(2));
     let (mut first, _) = Control::greeted(directory.path());
+    let _stranger = Control::connect(directory.path());
+    assert_eq!(
+        first.call(&json!({"id": 1, "call": "stats"}))["ok"]["ready"],
+        true,
+        "who says nothing replaces nobody"
+    );
     let (mut second, hello) = Control::greeted(directory.path());
     assert_eq!(hello["hello"]["plan_version"], 2);
     let mut rest = Vec::new();
-    first.0.read_to_end(&mut rest).expect("the connection was closed in order");
+    first.0.read_to_end(&mut rest).unwrap();
     assert_eq!(second.call(&json!({"id": 1, "call": "stats"}))["ok"]["ready"], true);
 }
 

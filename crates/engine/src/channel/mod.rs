@@ -6,8 +6,10 @@ mod frame;
 mod message;
 mod session;
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -18,21 +20,23 @@ use crate::engine::Shared;
 /// Accepts control processes for the engine's life.
 pub(crate) async fn serve(shared: Arc<Shared>, socket: io::Result<OwnedFd>) -> io::Result<()> {
     let listener = UnixListener::from_std(socket?.into())?;
-    let mut current: Option<AbortHandle> = None;
+    let current = Rc::new(RefCell::new(None));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, for one; the control process tries again.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        if let Some(before) = current.take() {
-            before.abort();
-        }
-        current = Some(tokio::task::spawn_local(speak(Arc::clone(&shared), stream)).abort_handle());
+        tokio::task::spawn_local(speak(Arc::clone(&shared), Rc::clone(&current), stream));
     }
 }
 
 /// Whatever ends a session, the engine serves on: it needs nobody.
-async fn speak(shared: Arc<Shared>, stream: UnixStream) {
-    let _ = session::run(&shared, stream).await;
+async fn speak(shared: Arc<Shared>, current: Rc<RefCell<Option<AbortHandle>>>, stream: UnixStream) {
+    let Ok(Some(session)) = session::greet(&shared, stream).await else { return };
+    // Only who said hello takes the place of the one before.
+    let session = tokio::task::spawn_local(async move { session.run(&shared).await });
+    if let Some(before) = current.replace(Some(session.abort_handle())) {
+        before.abort();
+    }
 }

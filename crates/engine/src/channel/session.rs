@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -34,8 +34,14 @@ enum Push<'a> {
     Event(Event),
 }
 
-/// Speaks with a control process until it goes.
-pub(super) async fn run(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<()> {
+/// A connection on which both have said hello.
+pub(super) struct Session {
+    read: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+}
+
+/// Says hello and waits for it; `None`: the other one is of another version, and was told so.
+pub(super) async fn greet(shared: &Shared, stream: UnixStream) -> io::Result<Option<Session>> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     frame::write(&mut write, &Push::Hello(Hello::of(shared))).await?;
@@ -43,26 +49,35 @@ pub(super) async fn run(shared: &Arc<Shared>, stream: UnixStream) -> io::Result<
         timeout(HELLO_PATIENCE, frame::read(&mut read)).await??.ok_or(io::ErrorKind::UnexpectedEof)?;
     let greeting: Greeting = serde_json::from_slice(&greeting)?;
     if let Some(mismatch) = greeting.mismatch() {
-        return frame::write(&mut write, &Push::Error(mismatch)).await;
+        frame::write(&mut write, &Push::Error(mismatch)).await?;
+        return Ok(None);
     }
-    let (replies, mut answered) = channel(CALLS);
-    let calls = tokio::task::spawn_local(take_calls(Arc::clone(shared), read, replies));
-    // Ends with this session, also when that is replaced by a newer one.
-    let _calls = AbortOnDrop(calls.abort_handle());
-    let mut push = interval(PUSH);
-    // Nobody wants the statistics of seconds in which they could not be sent.
-    push.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            reply = answered.recv() => match reply {
-                Some(reply) => frame::write(&mut write, &reply).await?,
-                None => return Ok(()),
-            },
-            event = shared.events.recv() => frame::write(&mut write, &Push::Event(event)).await?,
-            _ = push.tick() => {
-                let stats = Box::new(telemetry::collect(shared, false));
-                frame::write(&mut write, &Push::Stats(stats)).await?;
+    Ok(Some(Session { read, write }))
+}
+
+impl Session {
+    /// Speaks with the control process until it goes.
+    pub(super) async fn run(self, shared: &Arc<Shared>) -> io::Result<()> {
+        let Self { read, mut write } = self;
+        let (replies, mut answered) = channel(CALLS);
+        let calls = tokio::task::spawn_local(take_calls(Arc::clone(shared), read, replies));
+        // Ends with this session, also when that is replaced by a newer one.
+        let _calls = AbortOnDrop(calls.abort_handle());
+        let mut push = interval(PUSH);
+        // Nobody wants the statistics of seconds in which they could not be sent.
+        push.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                reply = answered.recv() => match reply {
+                    Some(reply) => frame::write(&mut write, &reply).await?,
+                    None => return Ok(()),
+                },
+                event = shared.events.recv() => frame::write(&mut write, &Push::Event(event)).await?,
+                _ = push.tick() => {
+                    let stats = Box::new(telemetry::collect(shared, false));
+                    frame::write(&mut write, &Push::Stats(stats)).await?;
+                }
             }
         }
     }

@@ -181,11 +181,13 @@ impl Shared {
             self.follow_backends(state, &pool.name, None);
         }
         state.resolved.retain(|name, _| plan.pools.iter().any(|pool| pool.resolved && *pool.name == **name));
-        state.plan = Some(Arc::clone(plan));
+        let before = state.plan.replace(Arc::clone(plan));
         let closed = state.sockets.replace(bounds);
         let applied = Applied { version: plan.version, bound: bound_addresses(&state.listeners) };
         drop(guard);
-        drop(closed);
+        // Thousands of routes take their time: not under the lock.
+        drop((before, closed));
+        self.drains.notify_one();
         applied
     }
 
@@ -237,6 +239,8 @@ impl Shared {
         state.members.insert(Arc::clone(&pool.name), prepared);
         self.follow_backends(state, &pool.name, Some(&before));
         state.resolved.insert(members.pool.clone(), members);
+        drop(guard);
+        self.drains.notify_one();
         Ok(())
     }
 

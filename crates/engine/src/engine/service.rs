@@ -178,7 +178,11 @@ async fn follow(shared: Arc<Shared>) -> io::Result<()> {
             }
             !state.draining.is_empty()
         };
-        tokio::time::sleep(if busy { STEP } else { SAMPLE }).await;
+        let pause = tokio::time::sleep(if busy { STEP } else { SAMPLE });
+        tokio::select! {
+            () = pause => {}
+            () = shared.drains.notified(), if !busy => {}
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use fairlead_balance::Live;
 use fairlead_plan::{Census, Plan, spec};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::draining::Draining;
 use super::settings::Settings;
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     short_of_memory: AtomicBool,
     /// When the stop that was asked for cuts what is open.
     stop: watch::Sender<Option<Instant>>,
+    /// Something drains now: the service thread looks at it more often.
+    pub(super) drains: Notify,
     /// Held by the one call that changes what is served.
     pub(super) changing: Mutex<()>,
     state: Mutex<State>,
@@ -84,6 +86,7 @@ impl Shared {
             ignored_members: AtomicU64::new(0),
             short_of_memory: AtomicBool::new(false),
             stop: watch::Sender::new(None),
+            drains: Notify::new(),
             changing: Mutex::default(),
             state: Mutex::default(),
             settings,

@@ -257,3 +257,54 @@ impl Thread {
         self.writer.events.push(What::LogError { message });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    fn lines(text: &str) -> Lines {
+        Lines { text: text.as_bytes().to_vec(), count: text.lines().count() as u64 }
+    }
+
+    #[test]
+    fn lines_that_the_writer_cannot_follow_are_dropped_and_counted() {
+        // Its thread is not started: a writer that never gets to write.
+        let writer = LogWriter::new(Arc::default());
+        for _ in 0..QUEUE + 5 {
+            writer.take(lines("one\ntwo\n"));
+        }
+        assert_eq!(writer.dropped(), 10);
+    }
+
+    #[test]
+    fn what_was_queued_is_written_before_the_end() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let writer = LogWriter::new(Arc::default());
+        writer.redirect(Some(Sink::open(&Target::File(file.path().to_owned())).unwrap()));
+        for number in 0..QUEUE / 2 {
+            writer.take(lines(&format!("{number}\n")));
+        }
+        writer.start().unwrap();
+        writer.stop(Duration::from_secs(10));
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text.lines().count(), QUEUE / 2);
+        assert_eq!(writer.dropped(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once_and_its_lines_are_counted() {
+        let events = Arc::new(Events::default());
+        let writer = LogWriter::new(Arc::clone(&events));
+        writer.redirect(Some(Sink::open(&Target::File("/dev/full".into())).unwrap()));
+        writer.take(lines("one\n"));
+        writer.take(lines("two\nthree\n"));
+        writer.start().unwrap();
+        writer.stop(Duration::from_secs(10));
+        assert_eq!(writer.dropped(), 3);
+        let What::LogError { message } = events.next(Duration::ZERO).unwrap().what else { unreachable!() };
+        assert!(message.starts_with("/dev/full: No space left on device"), "{message}");
+        assert!(events.next(Duration::ZERO).is_none());
+    }
+}
