@@ -17,32 +17,26 @@ fn without_descriptors_accepting_pauses_and_what_is_open_is_served() {
     let mut open = Client::connect(bound);
     assert_eq!(open.get("/").0, 503);
 
-    // Connections that wait have their own end's descriptor already; what is left is used up.
-    let mut waiting: Vec<_> = Vec::new();
     let limit = getrlimit(Resource::Nofile);
     let used = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
     setrlimit(Resource::Nofile, Rlimit { current: Some(used + 16), maximum: limit.maximum }).unwrap();
-    let reserve: Vec<_> = (0..4).map(|_| File::open("/dev/null").unwrap()).collect();
-    let mut fillers = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        fillers.push(file);
-    }
-    drop(reserve);
+    let mut fillers: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    // The one that is given up is for the client's end: none is left for the engine's.
+    fillers.pop();
     let mut client = Client::connect(bound);
     client.send("/");
-    while let Ok(file) = File::open("/dev/null") {
-        fillers.push(file);
-    }
-    waiting.push(client);
 
     let paused = event(&engine, |what| matches!(what, What::AcceptPaused { .. }));
     let What::AcceptPaused { reason, .. } = paused else { unreachable!() };
     assert!(reason.contains("Too many open files"), "{reason}");
     assert_eq!(open.get("/").0, 503, "what is open is served");
 
+    let (status, fields) = client.head();
+    assert_eq!(status, 503, "who waits for long is told so, on the descriptor that was kept for it");
+    assert!(fields.iter().any(|field| field.contains("no file descriptors left")), "{fields:?}");
+
     setrlimit(Resource::Nofile, limit).unwrap();
     drop(fillers);
-    assert_eq!(waiting[0].answer().0, 503);
-    event(&engine, |what| matches!(what, What::AcceptResumed { .. }));
     assert_eq!(Client::connect(bound).get("/").0, 503);
+    event(&engine, |what| matches!(what, What::AcceptResumed { .. }));
 }

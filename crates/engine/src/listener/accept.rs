@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use fairlead_balance::limit::Refused;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::task::AbortHandle;
@@ -98,7 +99,10 @@ impl Acceptor {
             }
             match outcome {
                 Accepted::Connection => tokio::task::yield_now().await,
-                Accepted::Empty => ready.clear_ready(),
+                Accepted::Empty => {
+                    self.resumed(&worker);
+                    ready.clear_ready();
+                }
                 Accepted::Full(full) => self.wait_for_place(&worker, full).await,
                 Accepted::Exhausted(error) => {
                     looks += 1;
@@ -131,7 +135,8 @@ impl Acceptor {
         let cell = Rc::clone(&self.cell.borrow());
         let listener = cell.current();
         if let Err(full) = cell.live.enter(&listener.plan) {
-            return Accepted::Full(full);
+            // At the limit nobody is kept out before somebody comes.
+            return if self.has_queued() { Accepted::Full(full) } else { Accepted::Empty };
         }
         let (stream, peer) = match self.accept_stream() {
             Ok(Some(accepted)) => accepted,
@@ -171,6 +176,12 @@ impl Acceptor {
             }
         }
         Accepted::Connection
+    }
+
+    /// Whether a connection waits to be accepted.
+    fn has_queued(&self) -> bool {
+        let mut socket = [PollFd::new(self.socket.get_ref(), PollFlags::IN)];
+        rustix::event::poll(&mut socket, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// One connection; `None` if there was one that is of no use.
