@@ -1,0 +1,152 @@
+//! The path of a request allocates nothing once it is warm: an allocator counts what the worker asks for.
+#![allow(unsafe_code)] // an allocator can't be written without; this one only counts and passes on
+#![allow(clippy::disallowed_methods)] // the backend of this test is a thread
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use fairlead_engine::{Engine, Settings};
+use fairlead_plan::spec::Spec;
+use serde_json::json;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations of worker threads.
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory that is allocated.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Thread {
+    Unknown,
+    Worker,
+}
+
+thread_local! {
+    static THREAD: Cell<Thread> = const { Cell::new(Thread::Unknown) };
+}
+
+fn count() {
+    let kind = THREAD.try_with(|thread| {
+        if thread.get() == Thread::Unknown {
+            thread.set(if is_worker() { Thread::Worker } else { Thread::Unknown });
+        }
+        thread.get()
+    });
+    if kind == Ok(Thread::Worker) {
+        ALLOCATIONS.fetch_add(1, Relaxed);
+    }
+}
+
+/// By the name that the system knows the thread by; std's own would be allocated.
+fn is_worker() -> bool {
+    let mut name = [0_u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes, with their end, to where it is pointed.
+    let known = unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    known == 0 && name.starts_with(b"fairlead-w")
+}
+
+/// Answers every request, whose head and body come in one piece here.
+fn answer_all(listener: &TcpListener) {
+    let (mut connection, _) = listener.accept().expect("the engine connects");
+    let mut piece = [0; 4096];
+    while connection.read(&mut piece).is_ok_and(|received| received > 0) {
+        let answer =
+            b"HTTP/1.1 200 OK\r\nServer: test\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+        if connection.write_all(answer).is_err() {
+            return;
+        }
+    }
+}
+
+fn ask(client: &mut TcpStream, request: &[u8], times: usize) {
+    let mut piece = [0; 4096];
+    for _ in 0..times {
+        client.write_all(request).expect("sent");
+        let received = client.read(&mut piece).expect("an answer");
+        assert!(
+            piece[..received].starts_with(b"HTTP/1.1 200 OK\r\n") && piece[..received].ends_with(b"hello")
+        );
+    }
+}
+
+fn description(backend: &str) -> Spec {
+    let description = json!({
+        "version": 1, "max_memory_bytes": null, "drain_timeout_ms": 60_000, "access_log": null,
+        "listeners": [{
+            "name": "web",
+            "binds": [{"text": ":0", "address": {"ip": {"address": "127.0.0.1:0"}}, "port_hint": null}],
+            "socket": {"backlog": 128, "keepalive_ms": null, "mode": null},
+            "http": {
+                "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
+                "encoded_slashes": "keep", "via": null, "abort_on_close": false,
+            },
+            "trusted": ["10.0.0.0/8"], "max_connections": null, "max_connections_per_client": null,
+            "timeouts": {"header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
+            "routes": [{
+                "name": "all", "match": {"hosts": [], "paths": []}, "priority": 0, "pool": "app",
+                "request": {"id": "X-Request-ID", "forwarded": "both"},
+                "max_body_bytes": null, "access_log": true,
+                "timeouts": {"request_ms": 60_000, "response_ms": 60_000, "stream_idle_ms": 300_000},
+            }],
+        }],
+        "pools": [{
+            "name": "app", "algorithm": "round_robin", "resolved": false, "drain_ms": 60_000,
+            "backends": [{"id": "b", "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
+            "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
+            "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
+        }],
+    });
+    serde_json::from_value(description).expect("a description")
+}
+
+#[test]
+fn a_warm_request_allocates_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let backend = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || answer_all(&listener));
+    let engine = Engine::start(Settings::in_process(1)).expect("an engine");
+    let applied = engine.apply(&description(&backend)).expect("a good description");
+    let mut client = TcpStream::connect(&applied.bound["web"][":0"]).expect("a connection");
+
+    let get = b"GET /path?query HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\n\r\n";
+    let post = b"POST /form HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\nhello";
+    for request in [&get[..], &post[..]] {
+        ask(&mut client, request, 300);
+        // Once a second the wheel visits a slot that it never used before and that takes its first memory: so some of
+        // the windows may have such a visit in them, but not all, unless requests allocate too.
+        let windows: Vec<u64> = (0..8)
+            .map(|_| {
+                let before = ALLOCATIONS.load(Relaxed);
+                ask(&mut client, request, 250);
+                ALLOCATIONS.load(Relaxed) - before
+            })
+            .collect();
+        assert!(windows.contains(&0) && windows.iter().sum::<u64>() < 16, "allocations: {windows:?}");
+    }
+    assert!(ALLOCATIONS.load(Relaxed) > 0, "the worker is counted");
+}
