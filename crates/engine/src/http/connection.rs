@@ -71,12 +71,12 @@ pub(crate) fn serve(
         guard,
     });
     // Dropping the handle detaches the task: it ends with its connection, or with the worker.
-    drop(tokio::task::spawn_local(contain(worker, run(client))));
+    drop(tokio::task::spawn_local(contain(worker, client)));
 }
 
-/// Runs `task`; its panic is counted, and ends its own connection and nothing else.
-async fn contain(worker: Rc<Worker>, task: impl Future<Output = ()>) {
-    let mut task = pin!(task);
+/// Runs a connection; its panic is counted, and ends it and nothing else.
+async fn contain(worker: Rc<Worker>, client: Box<Client>) {
+    let mut task = pin!(run(client));
     let ended = poll_fn(|cx| {
         // Nothing of the task is looked at again after a panic; what it shared with others (cells of the worker) is
         // never left half-changed across a call that could panic.
@@ -105,7 +105,8 @@ async fn run(mut client: Box<Client>) {
         match next {
             Next::Idle => {}
             Next::Close => return,
-            Next::Linger => return linger::drain(&client).await,
+            // Boxed: every waiting connection would have to be large enough for it.
+            Next::Linger => return Box::pin(linger::drain(&client)).await,
             Next::Cut => return client.stream.reset_on_close(),
         }
     }
@@ -135,5 +136,24 @@ impl Client {
         let readable = self.stream.readable(&self.deadline).await;
         self.deadline.clear(Phase::Idle);
         readable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::{Client, contain};
+
+    fn size_of_future<F>(_: impl FnOnce(Box<Client>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_waiting_connection_is_small() {
+        let task = size_of_future(|client| contain(Rc::clone(&client.worker), client));
+        // The budget of an idle connection is 1 KiB with its socket's registration (about 400 B) and `Client`.
+        assert!(task < 256, "the task of a connection takes {task} B");
+        assert!(task + size_of::<Client>() < 512, "a client takes {} B", size_of::<Client>());
     }
 }

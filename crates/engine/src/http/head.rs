@@ -45,7 +45,10 @@ pub(super) async fn read(
                     exchange.from_client.consume(request.len);
                     return Ok(request);
                 }
-                Ok(None) if only_line_ends(exchange.from_client.filled()) => return Err(NoRequest::Idle),
+                Ok(None) if only_line_ends(exchange.from_client.filled()) => {
+                    exchange.from_client.clear();
+                    return Err(NoRequest::Idle);
+                }
                 // The limit runs from the first byte: a byte now and then doesn't move it.
                 Ok(None) => {
                     let since = if client.fresh { None } else { Some(first) };
@@ -73,5 +76,5 @@ pub(super) async fn read(
 }
 
 fn only_line_ends(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+    bytes.ends_with(b"\n") && bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }

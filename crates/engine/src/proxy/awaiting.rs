@@ -23,13 +23,12 @@ impl Exchange {
         trial: &mut Trial,
         mut gone: Gone<'_>,
     ) -> Result<Response, Trouble> {
-        let asked = clock::now();
         let mut interim = false;
         loop {
             let awaited = self.await_head(order, trial, gone.as_mut()).await;
             let response = match awaited {
                 Ok(response) => response,
-                Err(fault) => return Err(self.without_answer(fault, trial, interim)),
+                Err(fault) => return Err(self.without_answer(fault, order, trial, interim)),
             };
             trial.connection.input.consume(response.len);
             let status = self.answer.status();
@@ -37,7 +36,9 @@ impl Exchange {
                 let now = clock::now();
                 self.account.answered(status, now);
                 trial.slot.counters().codes.count(status);
-                trial.slot.counters().latency(now.saturating_duration_since(asked));
+                if let Some(sent) = trial.sending.sent_at() {
+                    trial.slot.counters().latency(now.saturating_duration_since(sent));
+                }
                 return Ok(response);
             }
             interim = true;
@@ -66,8 +67,7 @@ impl Exchange {
             if head.is_ready() {
                 return head;
             }
-            // While the request is being sent its sender is read, and would be seen to go.
-            if sent.is_ready() && gone.as_mut().poll(cx).is_ready() {
+            if order.watches_client(sent.is_ready()) && gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(Obstacle::Request(Failure::CLIENT_GONE)));
             }
             Poll::Pending
@@ -97,7 +97,13 @@ impl Exchange {
     }
 
     /// What it means for the request that no head came.
-    fn without_answer(&mut self, obstacle: Obstacle, trial: &Trial, interim: bool) -> Trouble {
+    fn without_answer(
+        &mut self,
+        obstacle: Obstacle,
+        order: &Order<'_>,
+        trial: &Trial,
+        interim: bool,
+    ) -> Trouble {
         let counters = trial.slot.counters();
         self.account.request_bytes = trial.sending.payload();
         counters.bytes_out.add(trial.sending.sent());
@@ -118,7 +124,7 @@ impl Exchange {
                     member: trial.slot.index(),
                     reused: trial.connection.is_reused(),
                     answer_begun: false,
-                    request_replayable: trial.sending.is_replayable(),
+                    request_replayable: trial.sending.is_replayable(order.request.body),
                 })
             }
         }

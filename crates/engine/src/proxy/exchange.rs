@@ -51,6 +51,14 @@ pub(crate) struct Order<'a> {
     pub(crate) upgrade: bool,
 }
 
+impl Order<'_> {
+    /// Whether the client is to be watched for going away. While its body is read its end is seen there, and would be
+    /// missed afterwards by who has watched too early; a reset is seen at any time.
+    pub(super) fn watches_client(&self, request_is_read: bool) -> bool {
+        request_is_read || !self.listener.plan.http.abort_on_close
+    }
+}
+
 /// How an exchange ended that has begun to answer.
 pub(crate) enum Ended {
     Answered(Next),

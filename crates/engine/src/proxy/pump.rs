@@ -178,13 +178,8 @@ impl Pump {
         self.decoded && self.piece == 0
     }
 
-    /// The source may take its time from now on.
-    pub(crate) fn lift_read_limit(&mut self, deadline: &Deadline) {
-        self.reading.lift(deadline);
-    }
-
-    /// Takes its limits off `deadline`: this pump won't be polled again.
-    pub(crate) fn abandon(&mut self, deadline: &Deadline) {
+    /// Takes its limits off `deadline`: both sides may take their time from now on.
+    pub(crate) fn lift_limits(&mut self, deadline: &Deadline) {
         self.reading.lift(deadline);
         self.writing.lift(deadline);
     }

@@ -33,7 +33,6 @@ impl Exchange {
         let head = self.compose(order, framing, persistence);
         let mut pump = Pump::new(&job(order, response.body, framing), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
-        trial.sending.abandon(order);
         self.count(&trial, &pump);
         match relayed {
             Ok(()) => {
@@ -42,7 +41,7 @@ impl Exchange {
             }
             Err(failure) if pump.sent() == 0 && !failure.is_silent() => Err(failure),
             Err(failure) => {
-                pump.abandon(&order.client.deadline);
+                pump.lift_limits(&order.client.deadline);
                 self.account.failed(failure);
                 // Without its last chunk a chunked body is seen to be incomplete (RFC 9112 8); all others would seem whole
                 // to some client, unless the connection breaks.
@@ -105,7 +104,7 @@ impl Exchange {
                     return Poll::Ready(Err(failure));
                 }
             }
-            if !trial.sending.is_moving() && gone.as_mut().poll(cx).is_ready() {
+            if order.watches_client(!trial.sending.is_moving()) && gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(Failure::CLIENT_GONE));
             }
             Poll::Pending

@@ -1,6 +1,7 @@
 //! The request on its way to the backend: its head, and its body behind it while the answer is already waited for.
 
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use fairlead_wire::Head;
 use fairlead_wire::http1::{Body, Framing, encode};
@@ -18,6 +19,10 @@ pub(super) struct Sending {
     state: State,
     /// A body that waits until the backend has said 100 (RFC 9110 10.1.1), or the client is tired of waiting.
     held_back: Option<Job>,
+    /// When the backend had all of it.
+    sent_at: Option<Instant>,
+    /// The answer has begun: nobody is in a hurry any more.
+    answering: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,9 +44,13 @@ impl Sending {
         encode::request(head, job.framing, out.tail());
         if order.request.expect_continue && received.is_empty() {
             let head_only = Job { body: Body::None, framing: Framing::AsIs, ..job };
-            return Self { pump: Pump::new(&head_only, out), state: State::Moving, held_back: Some(job) };
+            return Self::with(Pump::new(&head_only, out), Some(job));
         }
-        Self { pump: Pump::new(&job, out), state: State::Moving, held_back: None }
+        Self::with(Pump::new(&job, out), None)
+    }
+
+    fn with(pump: Pump, held_back: Option<Job>) -> Self {
+        Self { pump, state: State::Moving, held_back, sent_at: None, answering: false }
     }
 
     /// Sends what can be sent. Ready when there is nothing left to do: all is sent, or nothing more is taken.
@@ -96,17 +105,16 @@ impl Sending {
         }
     }
 
-    /// The answer begins: the client may take its time with the rest of its body.
+    /// The answer begins: both sides may take their time with the rest of the request, as long as the answer moves.
     pub(super) fn answer_begins(&mut self, order: &Order<'_>) {
+        self.answering = true;
         order.client.deadline.clear(Phase::Response);
-        self.pump.lift_read_limit(&order.client.deadline);
+        self.pump.lift_limits(&order.client.deadline);
     }
 
-    /// No more of it will be sent.
-    pub(super) fn abandon(&mut self, order: &Order<'_>) {
-        if self.state == State::Moving {
-            self.pump.abandon(&order.client.deadline);
-        }
+    /// When the backend had all of the request.
+    pub(super) fn sent_at(&self) -> Option<Instant> {
+        self.sent_at
     }
 
     /// All of the request was taken from the client, and given to the backend.
@@ -119,9 +127,14 @@ impl Sending {
         self.held_back.is_none() && self.pump.is_decoded()
     }
 
-    /// It can be sent once more: nothing of its body is used up.
-    pub(super) fn is_replayable(&self) -> bool {
-        self.held_back.is_some() || self.pump.payload() == 0
+    /// It can be sent once more: it has no body, or one of which nothing is used up. (Of chunks even a size without its
+    /// data is something.)
+    pub(super) fn is_replayable(&self, body: Body) -> bool {
+        match body {
+            Body::None => true,
+            Body::Length(_) => self.pump.payload() == 0,
+            Body::Chunked | Body::Close => self.held_back.is_some(),
+        }
     }
 
     /// Bytes of its body taken from the client.
@@ -136,7 +149,13 @@ impl Sending {
 
     fn settle(&mut self, state: State, order: &Order<'_>) {
         self.state = state;
-        order.client.deadline.set(Phase::Response, clock::now() + order.route.plan.timeouts.response);
+        let now = clock::now();
+        if state == State::Sent {
+            self.sent_at = Some(now);
+        }
+        if !self.answering {
+            order.client.deadline.set(Phase::Response, now + order.route.plan.timeouts.response);
+        }
     }
 }
 

@@ -56,6 +56,18 @@ fn a_client_that_resets_amid_its_body_frees_its_backend() {
 }
 
 #[test]
+fn a_client_that_resets_while_its_backend_takes_nothing_frees_it() {
+    let proxy = Proxy::start();
+    let size = 256 * 1024 * 1024;
+    let (mut client, backend, _) =
+        proxy.exchange(&format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"));
+    assert!(client.fill(size) < size);
+    client.reset();
+    proxy.until("in_flight", 0);
+    drop(backend);
+}
+
+#[test]
 fn a_client_with_a_pipeline_is_seen_to_go_too() {
     let proxy = Proxy::start();
     let (mut client, mut backend, _) = proxy.exchange(GET);

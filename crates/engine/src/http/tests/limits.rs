@@ -136,6 +136,20 @@ fn an_answer_that_takes_too_long_is_cut() {
 }
 
 #[test]
+fn an_answer_that_began_early_may_take_its_time() {
+    let proxy = Proxy::with(1, of_route("response_ms"));
+    let (mut client, mut backend, _) =
+        proxy.exchange("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc");
+    backend.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok");
+    client.answer_head();
+    client.send("def");
+    assert_eq!(backend.take(6), "abcdef");
+    assert!((0..4).all(|_| backend.is_silent()), "twice the limit on the answer's head");
+    backend.send("ay");
+    assert_eq!(client.take(4), "okay");
+}
+
+#[test]
 fn an_answer_that_pauses_too_long_is_cut() {
     let proxy = Proxy::with(1, of_route("stream_idle_ms"));
     let (mut client, mut backend, _) = proxy.exchange(GET);

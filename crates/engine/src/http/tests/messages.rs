@@ -1,5 +1,10 @@
 //! Whole exchanges: persistence, pipelines, versions, methods and statuses without a body.
 
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use serde_json::json;
+
 use super::wire::field;
 use super::{Proxy, listener};
 
@@ -164,7 +169,8 @@ fn empty_lines_between_requests_are_no_request() {
     backend.send(OK);
     client.answer();
     client.send("\r\n");
-    client.send(GET);
+    assert!(client.is_silent());
+    client.send(format!("\r\n{GET}"));
     backend.head();
     backend.send(OK);
     assert_eq!(client.answer().status, 200);
@@ -216,4 +222,29 @@ fn trace_and_options_go_as_many_hops_as_they_may() {
     assert_eq!(answer.body, "TRACE /t HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n");
     client.send(GET);
     assert!(backend.head().starts_with("GET "), "nothing of the others was forwarded");
+}
+
+#[test]
+fn unix_sockets_serve_on_both_sides() {
+    let directory = std::env::temp_dir().join(format!("fairlead-http-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let (front, back) = (directory.join("front.sock"), directory.join("back.sock"));
+    let origin = UnixListener::bind(&back).expect("a socket");
+    let _proxy = Proxy::with(1, |spec| {
+        let bind = json!({"text": "127.0.0.1:0", "address": {"unix": {"path": front}}, "port_hint": null});
+        listener(spec)["binds"][0] = bind;
+        spec["pools"][0]["backends"][0]["address"] = json!({"unix": back});
+    });
+    let mut client = UnixStream::connect(&front).expect("a connection");
+    client.write_all(b"GET / HTTP/1.0\r\nHost: x\r\n\r\n").expect("sent");
+    let (mut backend, _) = origin.accept().expect("a connection");
+    let mut head = [0; 1024];
+    let received = backend.read(&mut head).expect("a head");
+    let head = String::from_utf8_lossy(&head[..received]);
+    assert_eq!(field(&head, "x-forwarded-for"), Some("unknown"), "{head}");
+    backend.write_all(OK.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    std::fs::remove_dir_all(&directory).expect("our directory");
 }

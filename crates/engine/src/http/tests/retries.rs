@@ -1,22 +1,32 @@
 //! Further tries: who is asked again, and what never is.
 
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+
 use super::Proxy;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// A port that nobody listens on.
-fn nowhere() -> serde_json::Value {
-    let closed = super::Origin::bind().address().to_string();
-    serde_json::json!({"id": "nowhere", "address": {"ip": closed}, "weight": 100, "max_in_flight": null})
+/// A port that nobody listens on, nor can while the socket is held.
+fn nowhere() -> (Socket, Value) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(&anywhere.into()).expect("a port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
+    let backend = json!({"id": "nowhere", "address": {"ip": address}, "weight": 100, "max_in_flight": null});
+    (socket, backend)
 }
 
 #[test]
 fn a_refused_connection_goes_on_to_the_next_backend_whatever_the_method() {
+    let (_closed, closed) = nowhere();
     let proxy = Proxy::with(1, |spec| {
         let backends = spec["pools"][0]["backends"].as_array_mut().expect("a list");
-        backends.insert(0, nowhere());
+        backends.insert(0, closed);
     });
     let (mut client, mut backend, _) = proxy.exchange(POST);
     assert_eq!(backend.take(3), "abc");
@@ -27,7 +37,8 @@ fn a_refused_connection_goes_on_to_the_next_backend_whatever_the_method() {
 
 #[test]
 fn without_a_backend_that_accepts_it_is_502() {
-    let proxy = Proxy::with(0, |spec| spec["pools"][0]["backends"] = vec![nowhere()].into());
+    let (_closed, closed) = nowhere();
+    let proxy = Proxy::with(0, |spec| spec["pools"][0]["backends"] = vec![closed].into());
     let mut client = proxy.client();
     client.send(POST);
     let answer = client.answer();
