@@ -114,7 +114,8 @@ class Pool(Definition):
         Reserved(*_ADVANCED),
         Field(
             description="Who is next: by turns; the one with the fewest requests for its weight; the better "
-            "of two drawn at random; or the first in the list with a free slot. All honour weights."
+            "of two drawn at random; or the first in the list with a free slot. All but `first` honour "
+            "weights."
         ),
     ] = "round_robin"
     backends: Annotated[
