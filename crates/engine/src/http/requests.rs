@@ -35,7 +35,7 @@ pub(super) async fn serve(client: &mut Client, exchange: &mut Exchange) -> Next 
             exchange.from_client.clear();
         }
         if exchange.from_client.is_empty() {
-            exchange.from_client.release();
+            exchange.rest();
             return next;
         }
     }
@@ -111,7 +111,7 @@ async fn refuse(
     request: Option<&Request>,
     failure: Failure,
 ) -> Next {
-    exchange.account.failed(failure);
+    exchange.account.refused(failure);
     for phase in OF_A_REQUEST {
         client.deadline.clear(phase);
     }

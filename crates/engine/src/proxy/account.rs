@@ -63,11 +63,14 @@ impl Account {
         self.complete = true;
     }
 
-    /// It failed. The status is that of the failure, unless another one is on its way to the client already.
-    pub(crate) fn failed(&mut self, failure: Failure) {
-        if self.status == 0 {
-            self.status = failure.status;
-        }
+    /// It failed before anything of an answer was given to the client, whatever a backend said.
+    pub(crate) fn refused(&mut self, failure: Failure) {
+        self.status = failure.status;
+        self.failure = Some(failure);
+    }
+
+    /// Its answer was cut. The client has seen its status.
+    pub(super) fn cut(&mut self, failure: Failure) {
         self.failure = Some(failure);
     }
 

@@ -27,6 +27,9 @@ use crate::http::failure::Failure;
 use crate::published::{LocalListener, LocalRoute};
 use crate::upstream::Connection;
 
+/// Memory of a head or a text that is kept for the next request: most are below 2 KiB, cookies make some of them larger.
+const KEPT: usize = 8 * 1024;
+
 /// What an exchange works in: heads and texts that keep their memory from one request to the next.
 pub(crate) struct Exchange {
     pub(crate) request: Head,
@@ -100,6 +103,21 @@ impl Exchange {
             scratch: Vec::new(),
             id: Vec::new(),
             account: Account::default(),
+        }
+    }
+
+    /// The spell is over: what the pool of buffers lent goes back, and what an exceptional request made grow is let go.
+    pub(crate) fn rest(&mut self) {
+        self.from_client.release();
+        for head in [&mut self.request, &mut self.answer] {
+            if head.capacity() > KEPT {
+                *head = Head::new();
+            }
+        }
+        for text in [&mut self.path, &mut self.scratch] {
+            if text.capacity() > KEPT {
+                *text = Vec::new();
+            }
         }
     }
 

@@ -33,7 +33,7 @@ impl Exchange {
         let head = self.compose(order, framing, persistence);
         let mut pump = Pump::new(&job(order, response.body, framing), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
-        self.count(&trial, &pump);
+        self.count(&trial, &pump, response.len);
         match relayed {
             Ok(()) => {
                 self.account.completed();
@@ -42,7 +42,7 @@ impl Exchange {
             Err(failure) if pump.sent() == 0 && !failure.is_silent() => Err(failure),
             Err(failure) => {
                 pump.lift_limits(&order.client.deadline);
-                self.account.failed(failure);
+                self.account.cut(failure);
                 // Without its last chunk a chunked body is seen to be incomplete (RFC 9112 8); all others would seem whole
                 // to some client, unless the connection breaks.
                 let next = if framing == Framing::Chunked { Next::Close } else { Next::Cut };
@@ -112,12 +112,12 @@ impl Exchange {
         .await
     }
 
-    fn count(&mut self, trial: &Trial, pump: &Pump) {
+    fn count(&mut self, trial: &Trial, pump: &Pump, head: usize) {
         self.account.request_bytes = trial.sending.payload();
         self.account.response_bytes = pump.payload();
         let counters = trial.slot.counters();
         counters.bytes_out.add(trial.sending.sent());
-        counters.bytes_in.add(pump.payload());
+        counters.bytes_in.add(head as u64 + pump.payload());
     }
 
     /// Both connections after a whole answer.

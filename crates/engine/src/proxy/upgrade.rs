@@ -67,7 +67,7 @@ impl Exchange {
                     _ if error.side == super::pump::Side::From => Failure::CLIENT_GONE,
                     _ => Failure::TUNNEL_BROKEN,
                 };
-                self.account.failed(failure);
+                self.account.cut(failure);
                 // Neither side may take a break for an orderly end.
                 connection.stream.reset_on_close();
                 Next::Cut

@@ -9,6 +9,7 @@ mod leaving;
 mod limits;
 mod messages;
 mod retries;
+mod stopping;
 mod upgrades;
 mod wire;
 
@@ -30,6 +31,7 @@ struct Proxy {
     engine: Engine,
     address: SocketAddr,
     origins: Vec<Origin>,
+    spec: Value,
 }
 
 impl Proxy {
@@ -43,11 +45,18 @@ impl Proxy {
         let mut spec = description(&origins);
         change(&mut spec);
         let engine = Engine::start(Settings::in_process(1)).expect("an engine");
-        let spec: Spec = serde_json::from_value(spec).expect("a description");
-        let applied = engine.apply(&spec).expect("a good description");
+        let applied = engine.apply(&parsed(&spec)).expect("a good description");
         // A Unix socket is reached by its path, which the test knows.
         let address = applied.bound["web"]["127.0.0.1:0"].parse().unwrap_or_else(|_| origins[0].address());
-        Self { engine, address, origins }
+        Self { engine, address, origins, spec }
+    }
+
+    /// Applies the description once more, as another version and with `change` made to it.
+    fn reload(&mut self, change: impl FnOnce(&mut Value)) {
+        let version = self.spec["version"].as_u64().expect("a number");
+        self.spec["version"] = (version + 1).into();
+        change(&mut self.spec);
+        self.engine.apply(&parsed(&self.spec)).expect("a good description");
     }
 
     fn client(&self) -> Wire {
@@ -112,6 +121,10 @@ impl Origin {
         self.listener.set_nonblocking(false).expect("a socket");
         alone
     }
+}
+
+fn parsed(spec: &Value) -> Spec {
+    serde_json::from_value(spec.clone()).expect("a description")
 }
 
 fn description(origins: &[Origin]) -> Value {

@@ -77,3 +77,16 @@ fn http_2_by_upgrade_stays_http_1() {
         assert_eq!(field(&head, name), None, "{name}");
     }
 }
+
+#[test]
+fn a_tunnel_outlives_the_plans_it_began_under() {
+    let mut proxy = Proxy::start();
+    let (mut client, mut backend) = tunnel(&proxy);
+    for _ in 0..100 {
+        proxy.reload(|_| {});
+        let stats = serde_json::to_value(proxy.engine.stats(false)).expect("statistics");
+        assert!(stats["plans_alive"].as_u64().is_some_and(|alive| alive <= 2), "{}", stats["plans_alive"]);
+    }
+    client.send("ping");
+    assert_eq!(backend.take(4), "ping");
+}

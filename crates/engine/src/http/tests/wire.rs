@@ -141,7 +141,7 @@ impl Wire {
     /// Sends up to `most` bytes until the peer takes no more for a moment; how many it took.
     pub(super) fn fill(&mut self, most: usize) -> usize {
         self.stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
-        let piece = [b'x'; 65_536];
+        let piece = [b'x'; 16_384];
         let mut taken = 0;
         while taken < most {
             match self.stream.write(&piece[..piece.len().min(most - taken)]) {
@@ -153,7 +153,7 @@ impl Wire {
     }
 
     fn receive(&mut self) -> io::Result<usize> {
-        let mut piece = [0; 65_536];
+        let mut piece = [0; 16_384];
         let received = self.stream.read(&mut piece)?;
         self.received.extend_from_slice(&piece[..received]);
         Ok(received)
