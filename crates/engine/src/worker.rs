@@ -18,6 +18,7 @@ use fairlead_balance as balance;
 use fairlead_balance::BackendLive;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle as JoinTask;
 
 use crate::buffer::Buffers;
 use crate::clock::{self, Wheel};
@@ -149,7 +150,9 @@ async fn serve(index: usize, shared: Arc<Shared>, mut letters: UnboundedReceiver
         if matches!(command, Command::Exit) {
             break;
         }
-        worker.obey(command);
+        for finished in worker.obey(command) {
+            let _ = finished.await;
+        }
         if let Some(obeyed) = obeyed {
             let _ = obeyed.send(());
         }
@@ -201,9 +204,10 @@ impl Worker {
         Place { index: self.index, workers: self.workers }
     }
 
-    fn obey(self: &Rc<Self>, command: Command) {
+    /// Returns what has to end before the command is obeyed.
+    fn obey(self: &Rc<Self>, command: Command) -> Vec<JoinTask<()>> {
         match command {
-            Command::Publish(publication) => self.publish(&publication),
+            Command::Publish(publication) => return self.publish(&publication),
             Command::Members { pool, members } => {
                 self.published.borrow().members(&pool, &members, self.place());
                 self.retain_idle();
@@ -220,12 +224,10 @@ impl Worker {
                 }
             }
             Command::Drain { idle_until } => {
-                for (_, acceptor) in self.acceptors.take() {
-                    acceptor.finish(self);
-                }
                 for cell in self.published.borrow().cells() {
                     cell.close(Some(idle_until));
                 }
+                return self.finish(self.acceptors.take());
             }
             Command::Cut => {
                 for cell in self.published.borrow().cells() {
@@ -234,10 +236,15 @@ impl Worker {
             }
             Command::Exit => {}
         }
+        Vec::new()
+    }
+
+    fn finish(self: &Rc<Self>, acceptors: HashMap<String, Rc<Acceptor>>) -> Vec<JoinTask<()>> {
+        acceptors.into_values().filter_map(|acceptor| acceptor.finish(self)).collect()
     }
 
     /// The switch: all of it happens in this one turn.
-    fn publish(self: &Rc<Self>, publication: &Publication) {
+    fn publish(self: &Rc<Self>, publication: &Publication) -> Vec<JoinTask<()>> {
         let PreparedPlan { plan, .. } = &publication.plan;
         self.telemetry.log().configure(plan.access_log.clone().map(Arc::new));
         self.published.borrow_mut().swap(&publication.plan, self.place());
@@ -264,10 +271,8 @@ impl Worker {
             }
         }
         self.acceptors.replace(after);
-        for acceptor in before.into_values() {
-            acceptor.finish(self);
-        }
         self.retain_idle();
+        self.finish(before)
     }
 
     fn retain_idle(&self) {

@@ -24,6 +24,9 @@ const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 /// Calls and answers under way at once.
 const CALLS: usize = 64;
 
+/// A call of this size, a millisecond's reading, is read elsewhere.
+const LARGE: usize = 256 * 1024;
+
 /// What the engine sends.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,7 +102,7 @@ async fn take_calls(shared: Arc<Shared>, mut read: BufReader<OwnedReadHalf>, rep
         tokio::task::spawn_local(change(Arc::clone(&shared), ordered, replies.clone())).abort_handle(),
     );
     while let Ok(Some(text)) = frame::read(&mut read).await {
-        let reply = match Call::read(&text) {
+        let reply = match understood(&shared, text).await {
             Ok((id, Asked::Stats { routes })) => Reply::new(id, Ok(telemetry::collect(&shared, routes))),
             Ok(call) => {
                 if changes.send(call).await.is_err() {
@@ -113,6 +116,16 @@ async fn take_calls(shared: Arc<Shared>, mut read: BufReader<OwnedReadHalf>, rep
             return;
         }
     }
+}
+
+/// A description with thousands of routes takes its time to read: beside this thread, which has others to answer.
+async fn understood(shared: &Shared, text: Vec<u8>) -> Result<(u64, Asked), Reply> {
+    // No thread comes to be before privileges are dropped: it would have others than those that come after.
+    if text.len() < LARGE || shared.must_change_here() {
+        return Call::read(&text);
+    }
+    let read = tokio::task::spawn_blocking(move || Call::read(&text)).await;
+    read.unwrap_or_else(|panic| Err(Reply::new(0, Err::<(), _>(CallError::internal(panic)))))
 }
 
 async fn change(shared: Arc<Shared>, mut calls: Receiver<(u64, Asked)>, replies: Sender<Reply>) {

@@ -11,7 +11,7 @@ use fairlead_balance::limit::Refused;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use tokio::io::unix::AsyncFd;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::bind::Bound;
 use super::guard::ConnectionGuard;
@@ -35,7 +35,7 @@ pub(crate) struct Acceptor {
     bound: Arc<Bound>,
     socket: AsyncFd<SharedSocket>,
     cell: RefCell<Rc<ListenerCell>>,
-    task: RefCell<Option<AbortHandle>>,
+    task: RefCell<Option<JoinHandle<()>>>,
     /// Counted in `bound.paused`.
     paused: Cell<bool>,
 }
@@ -46,7 +46,7 @@ enum Accepted {
     /// The queue is empty.
     Empty,
     Full(Full),
-    /// The system has no descriptors or memory.
+    /// The system has no descriptors or memory: nothing comes of trying at once again.
     Exhausted(io::Error),
 }
 
@@ -66,7 +66,7 @@ impl Acceptor {
             paused: Cell::new(false),
         });
         let task = tokio::task::spawn_local(Rc::clone(&acceptor).run(Rc::clone(worker)));
-        acceptor.task.replace(Some(task.abort_handle()));
+        acceptor.task.replace(Some(task));
         Ok(acceptor)
     }
 
@@ -76,12 +76,12 @@ impl Acceptor {
     }
 
     /// Accepts what is queued and then no more. Called before the socket is closed: what it still held would be reset.
-    pub(crate) fn finish(&self, worker: &Rc<Worker>) {
+    /// Returns what is over when this worker has let go of the socket.
+    pub(crate) fn finish(self: Rc<Self>, worker: &Rc<Worker>) -> Option<JoinHandle<()>> {
         while matches!(self.accept(worker), Accepted::Connection) {}
         self.resumed(worker);
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
+        let task = self.task.take();
+        task.inspect(JoinHandle::abort)
     }
 
     async fn run(self: Rc<Self>, worker: Rc<Worker>) {
@@ -143,9 +143,8 @@ impl Acceptor {
             other => {
                 cell.live.leave();
                 return match other {
-                    Err(error) if is_exhausted(&error) => Accepted::Exhausted(error),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Empty,
-                    // The connection was gone before it was accepted, or its network is (accept(2)).
+                    Err(error) if !is_of_the_connection(&error) => Accepted::Exhausted(error),
                     _ => Accepted::Connection,
                 };
             }
@@ -241,8 +240,20 @@ fn ip_address(address: SocketAddrAny) -> Option<std::net::SocketAddr> {
     Some(std::net::SocketAddr::new(ip, address.port()))
 }
 
-/// No descriptors in this process or on the machine, or no memory for a socket.
-fn is_exhausted(error: &io::Error) -> bool {
-    let errors = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+/// The connection was gone before it was accepted, its network is, or a firewall forbids it (accept(2)).
+fn is_of_the_connection(error: &io::Error) -> bool {
+    let errors = [
+        libc::ECONNABORTED,
+        libc::EINTR,
+        libc::EPERM,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EOPNOTSUPP,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENONET,
+    ];
     error.raw_os_error().is_some_and(|code| errors.contains(&code))
 }

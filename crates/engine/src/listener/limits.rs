@@ -12,6 +12,10 @@ use tokio::sync::Notify;
 /// A paused acceptor looks again after this, whatever it was told: 100 ms is the granularity of every limit.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// Different clients that a listener with a limit for each counts at once: 8 MiB of memory at the most, whatever the
+/// limit of descriptors is. Where connections can't be as many, their number is enough.
+const MOST_CLIENTS: u32 = 262_144;
+
 /// A count with a maximum, and those who wait for it to fall.
 #[derive(Debug, Default)]
 struct Capacity {
@@ -115,8 +119,8 @@ impl ListenerLive {
     /// Counts a connection of `client`, if there is a limit.
     pub(super) fn client(&self, listener: &plan::Listener, client: IpAddr) -> Result<Option<Held>, Refused> {
         let Some(max) = listener.max_connections_per_client else { return Ok(None) };
-        // As many clients as there can be connections: no client is refused because the table is full.
-        let table = self.clients.get_or_init(|| PerClient::new(self.process.max as usize, fastrand::u64(..)));
+        let clients = self.process.max.min(MOST_CLIENTS) as usize;
+        let table = self.clients.get_or_init(|| PerClient::new(clients, fastrand::u64(..)));
         table.try_take(client, u32::try_from(max).unwrap_or(u32::MAX)).map(Some)
     }
 

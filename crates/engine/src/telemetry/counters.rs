@@ -40,7 +40,7 @@ struct CodeSlot {
 #[derive(Debug, Default)]
 struct CodeTable {
     slots: [CodeSlot; DISTINCT_CODES],
-    /// By first digit, 1 to 5; index 0 takes what is no status code.
+    /// By first digit, 1 to 5; index 0 takes requests without an answer.
     classes: [Counter; 6],
 }
 
@@ -53,7 +53,8 @@ impl Codes {
     #[inline]
     pub(crate) fn count(&self, code: u16) {
         let table = self.0.get_or_init(Box::default);
-        for slot in &table.slots {
+        // 0 is no code but marks a free slot.
+        for slot in table.slots.iter().filter(|_| code != 0) {
             match slot.code.load(Relaxed) {
                 0 => slot.code.store(code, Relaxed),
                 taken if taken == code => {}
@@ -106,6 +107,7 @@ impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exact(code) => write!(f, "{code}"),
+            Self::Class(0) => f.write_str("none"),
             Self::Class(class) => write!(f, "{class}xx"),
         }
     }
@@ -226,6 +228,15 @@ mod tests {
         assert!(counts.len() <= DISTINCT_CODES + 6, "{counts:?}");
         assert_eq!(counts.iter().map(|(_, n)| n).sum::<u64>(), 900);
         assert!(counts.contains(&("5xx".to_owned(), 100)));
+    }
+
+    #[test]
+    fn requests_without_an_answer_are_counted_apart() {
+        let codes = Codes::default();
+        for code in [0, 200, 0] {
+            codes.count(code);
+        }
+        assert_eq!(counts(&codes), [("200".to_owned(), 1), ("none".to_owned(), 2)]);
     }
 
     #[test]

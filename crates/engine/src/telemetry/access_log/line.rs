@@ -140,9 +140,17 @@ fn seconds(duration: Duration, out: &mut Vec<u8>) {
     put(out, format_args!("{}.{:06}", duration.as_secs(), duration.subsec_micros()));
 }
 
+/// How many bytes from the start mean themselves everywhere: printable ASCII but for `"` and `\`. Nearly always all.
+fn plain_prefix(bytes: &[u8]) -> usize {
+    let special = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\');
+    bytes.iter().position(special).unwrap_or(bytes.len())
+}
+
 /// Printable ASCII as it is but for `"` and `\`; every other byte as `\xhh`, as the Apache HTTP server does.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
-    for &byte in bytes {
+    let (plain, rest) = bytes.split_at(plain_prefix(bytes));
+    out.extend_from_slice(plain);
+    for &byte in rest {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
             b' '..=b'~' => out.push(byte),
@@ -155,7 +163,9 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
 /// are no UTF-8 become U+FFFD.
 fn json_string(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    for chunk in bytes.utf8_chunks() {
+    let (plain, rest) = bytes.split_at(plain_prefix(bytes));
+    out.extend_from_slice(plain);
+    for chunk in rest.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
                 '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
