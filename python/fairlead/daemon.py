@@ -111,6 +111,11 @@ class Daemon:
             reload=self._last_reload,
         )
 
+    async def refresh(self) -> None:
+        """Have the engine's counts in `status` be those of this moment, if there is an engine."""
+        with contextlib.suppress(FairleadError):
+            await self._actor.refresh()
+
     async def stats(self) -> EngineStats:
         """The engine's counts at this moment, routes included."""
         return await self._actor.stats(routes=True)

@@ -34,6 +34,9 @@ class Backend(Protocol):
     def status(self) -> Status:
         """The state as it is now."""
 
+    async def refresh(self) -> None:
+        """Have the engine's counts in `status` be those of this moment, if there is an engine."""
+
     async def stats(self) -> EngineStats:
         """The engine's counts at this moment, routes included; raises `FairleadError` if there is none."""
 
@@ -108,22 +111,22 @@ class _Operations:
         self._backend = backend
 
     async def status(self, _: web.Request) -> web.Response:
-        return _json_text(self._backend.status().model_dump_json())
+        return _json_text((await self._now()).model_dump_json())
 
     async def listeners(self, _: web.Request) -> web.Response:
-        return _json([one.model_dump(mode="json") for one in self._backend.status().listeners])
+        return _json([one.model_dump(mode="json") for one in (await self._now()).listeners])
 
     async def pools(self, _: web.Request) -> web.Response:
-        return _json([one.model_dump(mode="json") for one in self._backend.status().pools])
+        return _json([one.model_dump(mode="json") for one in (await self._now()).pools])
 
     async def pool(self, request: web.Request) -> web.Response:
         name = request.match_info["pool"]
-        pool = self._pool(name)
+        pool = await self._pool(name)
         return _json_text(pool.model_dump_json()) if pool else _error(404, f"there is no pool {name!r}")
 
     async def backend(self, request: web.Request) -> web.Response:
         name, identity = request.match_info["pool"], request.match_info["backend"]
-        pool = self._pool(name)
+        pool = await self._pool(name)
         for one in pool.backends if pool else ():
             if one.id == identity:
                 return _json_text(one.model_dump_json())
@@ -141,8 +144,13 @@ class _Operations:
     async def reload(self, _: web.Request) -> web.Response:
         return _json_text((await self._backend.reload()).model_dump_json())
 
-    def _pool(self, name: str) -> PoolStats | None:
-        return next((pool for pool in self._backend.status().pools if pool.name == name), None)
+    async def _pool(self, name: str) -> PoolStats | None:
+        return next((pool for pool in (await self._now()).pools if pool.name == name), None)
+
+    async def _now(self) -> Status:
+        """With the counts of this moment: who reads after a request expects to see it counted."""
+        await self._backend.refresh()
+        return self._backend.status()
 
     async def description(self, _: web.Request) -> web.Response:
         return _json(openapi.document(OPERATIONS, self._backend.status().version))

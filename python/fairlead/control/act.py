@@ -80,6 +80,10 @@ class Actor:
         """What the engine counts at this moment."""
         return await self._living().stats(routes=routes)
 
+    async def refresh(self) -> None:
+        """See what the engine says now instead of within a second: readiness hangs on it."""
+        self._store.update(stats=await self._living().stats())
+
     def kill(self) -> None:
         """End the engine at once."""
         if self._host is not None:
@@ -170,7 +174,7 @@ class Actor:
             bound=applied.bound,
             members=proposal.members,
         )
-        await self._refresh()
+        await self.refresh()
 
     async def _apply_again(self, proposal: Proposal) -> None:
         """What an engine served before its death.
@@ -187,7 +191,7 @@ class Actor:
         self._store.observe_engine(serving=applied.version)
         self._store.update(bound=applied.bound)
         _log.info("engine serves again", plan=applied.version)
-        await self._refresh()
+        await self.refresh()
 
     async def _send_members(self, action: SendMembers) -> None:
         members = action.members
@@ -202,11 +206,7 @@ class Actor:
                 sent={**engine.sent, members.pool: members},
                 generations={**engine.generations, members.pool: action.generation},
             )
-        await self._refresh()
-
-    async def _refresh(self) -> None:
-        """See what the engine says now instead of within a second: readiness hangs on it."""
-        self._store.update(stats=await self._living().stats())
+        await self.refresh()
 
     async def _watch(self, host: Host, running: Running) -> None:
         async for update in host.updates():

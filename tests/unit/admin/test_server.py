@@ -21,6 +21,7 @@ class FakeBackend:
     def __init__(self) -> None:
         self.reloads = 0
         self.engine_is_away = False
+        self.refreshed = 0
 
     def status(self) -> Status:
         return Status(
@@ -37,6 +38,9 @@ class FakeBackend:
             reload=None,
             pools=(PoolStats(name="app", backends=(BackendStats(id="unix:/run/a.sock", address="x"),)),),
         )
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
 
     async def stats(self) -> EngineStats:
         if self.engine_is_away:
@@ -70,6 +74,7 @@ async def test_the_status_is_the_model(client: ClientSession, backend: FakeBacke
         assert answer.status == 200
         assert Status.model_validate_json(await answer.text()) == backend.status()
         assert answer.headers["Cache-Control"] == "no-store"
+    assert backend.refreshed == 1
 
 
 async def test_a_reload_is_an_intent_of_an_operator(client: ClientSession, backend: FakeBackend) -> None:
