@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientConnectionError, ClientSession
+from aiohttp import ClientConnectionError, ClientError, ClientSession
 
 from fairlead.compile import spec
 from fairlead.control.errors import EngineLost, PlanRefused
@@ -14,7 +14,7 @@ from fairlead.control.host import VERSION, Host, LocalHost, ProcessHost
 from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings, stop_command
 from fairlead.model import Configuration
 from fairlead.model.stats import EngineStats
-from fairlead.testing.origin import Origin, answer
+from fairlead.testing.origin import Origin, answer, raw
 
 HOSTS: dict[str, Callable[[Settings], Host]] = {"process": ProcessHost, "local": LocalHost}
 
@@ -63,6 +63,14 @@ async def test_a_plan_is_served_at_the_address_it_names(host: Host, origin: Orig
     applied = await host.apply(described(1, origin.address))
     assert applied.version == 1
     assert await ask(applied.bound["web"]["127.0.0.1:0"]) == "200 hello"
+
+
+async def test_an_answer_that_was_cut_is_counted_as_incomplete(host: Host) -> None:
+    async with Origin(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")) as cut:
+        applied = await host.apply(described(1, cut.address))
+        with pytest.raises(ClientError):
+            await ask(applied.bound["web"]["127.0.0.1:0"])
+    assert (await host.stats()).listeners[0].incomplete == 1
 
 
 async def test_stats_count_what_was_served(host: Host, origin: Origin) -> None:

@@ -31,6 +31,9 @@ class ListenerStats(_Report):
     connections: int = 0
     accepted: int = 0
     requests: int = 0
+    incomplete: int = 0
+    """Answers that ended before their end: cut, and shown as cut."""
+
     refused: dict[str, int] = Field(default_factory=dict)
 
 
@@ -73,6 +76,7 @@ class RouteStats(_Report):
 
     id: str
     listener: str = ""
+    pool: str = ""
     requests: int = 0
     codes: dict[str, int] = Field(default_factory=dict)
 
@@ -84,6 +88,8 @@ class Totals(_Report):
     codes: dict[str, int] = Field(default_factory=dict)
     connections: int = 0
     access_log_dropped: int = 0
+    events_dropped: int = 0
+    members_ignored: int = 0
     panics: int = 0
 
 
@@ -92,10 +98,12 @@ class EngineStats(_Report):
 
     plan_version: int | None = None
     ready: bool = False
+    stopping: bool = False
     started_at_ms: int = 0
     rss_bytes: int = 0
     cpu_seconds: float = 0.0
     open_files: int = 0
+    max_connections: int = 0
     plans_alive: int = 0
     listeners: tuple[ListenerStats, ...] = ()
     pools: tuple[PoolStats, ...] = ()
