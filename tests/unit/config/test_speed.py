@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from large_configuration import large_configuration
+from support.large_configuration import large_configuration
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
-from clock import ManualClock
+from support.clock import ManualClock
 
 from fairlead.discover import Answer, ResolveError, Watch
 from fairlead.model import Configuration
