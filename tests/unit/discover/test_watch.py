@@ -5,10 +5,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
-from support.clock import ManualClock
 
 from fairlead.discover import Answer, ResolveError, Watch
 from fairlead.model import Configuration
+from support.clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
