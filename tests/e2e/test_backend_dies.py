@@ -25,10 +25,10 @@ async def test_killed_backend_costs_no_get_whose_answer_had_not_begun(tmp_path: 
                 await _requests_more(fairlead, RATE // 4)
                 await dies.restart()
             report = await traffic.report()
-            status = await fairlead.status()
+            stats = await fairlead.stats()
     # An answer of 128 bytes is one segment: it can't be cut, so nothing may fail at all.
     assert report["failed"] == 0, report["failures"]
-    failures = sum(backend["connect_failures"] + backend["resets"] for backend in _backends(status))
+    failures = sum(backend["connect_failures"] + backend["resets"] for backend in _backends(stats))
     assert failures > 0, "five kills under load are seen and counted"
 
 
@@ -50,17 +50,17 @@ async def test_cut_answer_ends_as_incomplete(tmp_path: Path) -> None:
                 rest = b""
             assert len(rest) < 29
             writer.close()
-            status = await fairlead.status()
-    assert sum(backend["resets"] for backend in _backends(status)) == 1
+            stats = await fairlead.stats()
+    assert sum(backend["resets"] for backend in _backends(stats)) == 1
 
 
-def _backends(status: dict) -> list[dict]:
-    return [backend for pool in status["pools"] for backend in pool["backends"]]
+def _backends(stats: dict) -> list[dict]:
+    return [backend for pool in stats["pools"] for backend in pool["backends"]]
 
 
 async def _requests_more(fairlead: Running, count: int) -> None:
     async def total() -> int:
-        return sum(backend["requests"] for backend in _backends(await fairlead.status()))
+        return sum(backend["requests"] for backend in _backends(await fairlead.stats()))
 
     before = await total()
     while await total() < before + count:

@@ -64,7 +64,7 @@ async def test_nothing_fails_and_a_websocket_and_a_download_live_through(tmp_pat
                 assert await socket.recv() == f"still here {number}"
             report = await traffic.report()
             assert len(await reader.readexactly(8)) == 8
-            plans = (await fairlead.status())["plans_alive"]
+            plans = (await fairlead.stats())["plans_alive"]
             await socket.close()
             writer.close()
     assert report["failed"] == 0, report["failures"]

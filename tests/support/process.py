@@ -32,15 +32,18 @@ class Running:
         return self.process.pid
 
     async def status(self) -> dict[str, Any]:
-        """`/api/v1/status` by the admin socket."""
-        connector = aiohttp.UnixConnector(str(self.directory / "admin.sock"))
-        async with (
-            aiohttp.ClientSession(connector=connector) as session,
-            session.get("http://fairlead/api/v1/status") as answer,
-        ):
-            assert answer.status == 200, await answer.text()
-            found: dict[str, Any] = await answer.json()
-            return found
+        """`/api/v1/status` by the admin socket: what the engine reported last, each second."""
+        return await self._api("status")
+
+    async def stats(self) -> dict[str, Any]:
+        """`/api/v1/stats`: the engine's counts at this moment."""
+        return await self._api("stats")
+
+    async def _api(self, name: str) -> dict[str, Any]:
+        code, text = await self.admin(f"/api/v1/{name}")
+        assert code == 200, text
+        found: dict[str, Any] = json.loads(text)
+        return found
 
     async def admin(self, path: str) -> tuple[int, str]:
         """Status and text of any path of the admin socket."""
@@ -83,12 +86,13 @@ class Running:
         async with asyncio.timeout(60):
             return await self.process.wait()
 
-    async def _listen(self) -> None:
-        assert self.process.stdout is not None
-        while line := await self.process.stdout.readline():
+    async def _listen(self, descriptor: int) -> None:
+        reader, transport = await _reader(descriptor)
+        while line := await reader.readline():
             async with self._changed:
                 self.output.append(line.decode().rstrip())
                 self._changed.notify_all()
+        transport.close()
 
 
 def write(path: Path, configuration: Mapping[str, Any]) -> None:
@@ -109,7 +113,8 @@ def configuration(directory: Path, *backends: str | Mapping[str, Any], **more: o
 async def run(config: Path, directory: Path, *arguments: str) -> AsyncIterator[Running]:
     """Start `fairlead run CONFIG` and wait for `ready` on a descriptor of its own."""
     reading, writing = os.pipe()
-    os.set_inheritable(writing, True)  # noqa: FBT003 - the name says it
+    # Not a pipe of asyncio: an engine that outlives its control process holds it open, and `wait` waits for both.
+    output, printing = os.pipe()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -119,13 +124,14 @@ async def run(config: Path, directory: Path, *arguments: str) -> AsyncIterator[R
         "--ready-fd",
         str(writing),
         *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stdout=printing,
+        stderr=printing,
         pass_fds=(writing,),
     )
     os.close(writing)
+    os.close(printing)
     running = Running(process, directory, config)
-    listening = asyncio.create_task(running._listen())  # noqa: SLF001 - its own module
+    listening = asyncio.create_task(running._listen(output))  # noqa: SLF001 - its own module
     try:
         await _ready(reading, running)
         yield running
@@ -136,12 +142,16 @@ async def run(config: Path, directory: Path, *arguments: str) -> AsyncIterator[R
             await listening
 
 
-async def _ready(descriptor: int, running: Running) -> None:
-    loop = asyncio.get_running_loop()
+async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.BaseTransport]:
     reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
     )
+    return reader, transport
+
+
+async def _ready(descriptor: int, running: Running) -> None:
+    reader, transport = await _reader(descriptor)
     try:
         async with asyncio.timeout(READY_SECONDS):
             line = await reader.readline()
@@ -149,7 +159,6 @@ async def _ready(descriptor: int, running: Running) -> None:
         transport.close()
     if line != b"ready\n":
         await running.process.wait()
-        await asyncio.sleep(0)
         text = "\n".join(running.output)
         message = f"fairlead ended with {running.process.returncode} before it was ready:\n{text}"
         raise AssertionError(message)
