@@ -20,6 +20,13 @@ def _first_line(command: list[str]) -> str:
     return ((printed.stdout or printed.stderr).splitlines() or ["?"])[0].strip()
 
 
+def _envoy_version() -> str:
+    command = [str(BIN / "envoy"), "--version"]
+    printed = subprocess.run(command, check=False, capture_output=True, text=True).stdout
+    found = re.search(r"/(\d+\.\d+\.\d+)/", printed)
+    return found.group(1) if found else "?"
+
+
 def machine() -> dict[str, str]:
     """Versions, processor and kernel: without them a figure says nothing."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
@@ -31,7 +38,7 @@ def machine() -> dict[str, str]:
         "commit": _first_line(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]),
         "nginx": _first_line(["nginx", "-v"]),
         "haproxy": _first_line(["haproxy", "-v"]),
-        "envoy": _first_line([str(BIN / "envoy"), "--version"]).rpartition("version: ")[2].split("/")[1],
+        "envoy": _envoy_version(),
     }
 
 
