@@ -52,6 +52,7 @@ async def test_cut_answer_ends_as_incomplete(tmp_path: Path) -> None:
             writer.close()
             stats = await fairlead.stats()
     assert [listener["incomplete"] for listener in stats["listeners"]] == [1]
+    assert [backend["resets"] for backend in _backends(stats)] == [1]
 
 
 def _backends(stats: dict) -> list[dict]:

@@ -127,7 +127,11 @@ async fn refuse(
     let mut out = exchange.from_client.sibling();
     let to_head = exchange.request.method() == b"HEAD";
     exchange.account.response_bytes = answer::failure(&failure, persistence, to_head, &date, out.tail());
-    give(client, listener, out, persistence).await
+    let next = give(client, listener, out, persistence).await;
+    if matches!(next, Next::Cut) {
+        exchange.account.undelivered();
+    }
+    next
 }
 
 /// Answers a request whose last hop is here (RFC 9110 7.6.2).
@@ -149,8 +153,8 @@ async fn last_hop(
     }
     exchange.account.answered(200, now);
     let next = give(client, listener, out, persistence).await;
-    if !matches!(next, Next::Cut) {
-        exchange.account.completed();
+    if matches!(next, Next::Cut) {
+        exchange.account.undelivered();
     }
     next
 }

@@ -25,7 +25,7 @@ pub(crate) struct Account {
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     failure: Option<Failure>,
-    complete: bool,
+    incomplete: bool,
     pub(crate) client: Option<IpAddr>,
     backend: Option<(Rc<LocalMembers>, usize)>,
 }
@@ -58,9 +58,9 @@ impl Account {
         self.first_byte = self.started.map(|started| now.saturating_duration_since(started));
     }
 
-    /// Its whole answer was delivered.
-    pub(crate) fn completed(&mut self) {
-        self.complete = true;
+    /// Its answer was begun and could not be ended.
+    pub(crate) fn undelivered(&mut self) {
+        self.incomplete = true;
     }
 
     /// It failed before anything of an answer was given to the client, whatever a backend said.
@@ -72,6 +72,7 @@ impl Account {
     /// Its answer was cut. The client has seen its status.
     pub(super) fn cut(&mut self, failure: Failure) {
         self.failure = Some(failure);
+        self.undelivered();
     }
 
     /// Reports the request and forgets it.
@@ -110,7 +111,7 @@ impl Account {
             blame: self.failure.map_or(Blame::None, |failure| failure.blame),
             user_agent: head.known(Known::UserAgent).unwrap_or_default(),
             referer: head.known(Known::Referer).unwrap_or_default(),
-            complete: self.complete,
+            incomplete: self.incomplete,
         });
         *self = Self::default();
     }

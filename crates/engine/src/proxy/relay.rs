@@ -34,11 +34,11 @@ impl Exchange {
         let mut pump = Pump::new(&job(order, response.body, framing), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
         self.count(&trial, &pump, response.len);
+        if relayed.as_ref().is_err_and(|failure| *failure == Failure::ANSWER_INCOMPLETE) {
+            trial.slot.counters().resets.add(1);
+        }
         match relayed {
-            Ok(()) => {
-                self.account.completed();
-                Ok(Ended::Answered(self.conclude(order, trial, response, persistence)))
-            }
+            Ok(()) => Ok(Ended::Answered(self.conclude(order, trial, response, persistence))),
             Err(failure) if pump.sent() == 0 && !failure.is_silent() => Err(failure),
             Err(failure) => {
                 pump.lift_limits(&order.client.deadline);

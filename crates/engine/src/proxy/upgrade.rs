@@ -57,10 +57,7 @@ impl Exchange {
         slot.counters().bytes_out.add(summary.up);
         slot.counters().bytes_in.add(self.account.response_bytes);
         match summary.result {
-            Ok(()) => {
-                self.account.completed();
-                Next::Close
-            }
+            Ok(()) => Next::Close,
             Err(error) => {
                 let failure = match error.fault {
                     Fault::TimedOut(phase) => Failure::timed_out(phase),

@@ -22,7 +22,7 @@ impl Local {
         listener.bytes_in.add(record.request_bytes);
         listener.bytes_out.add(record.response_bytes);
         listener.duration.record(record.duration);
-        if record.status != 0 && !record.complete {
+        if record.incomplete {
             listener.incomplete.add(1);
         }
         let logged = if let Some(route) = record.route {

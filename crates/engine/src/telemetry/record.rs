@@ -63,6 +63,6 @@ pub(crate) struct Record<'a> {
     pub(crate) blame: Blame,
     pub(crate) user_agent: &'a [u8],
     pub(crate) referer: &'a [u8],
-    /// The whole answer was delivered.
-    pub(crate) complete: bool,
+    /// An answer was begun and could not be ended.
+    pub(crate) incomplete: bool,
 }
