@@ -30,6 +30,8 @@ pub(crate) struct Client {
     pub(crate) address_text: Option<AddressText>,
     /// Nothing was asked yet.
     pub(crate) fresh: bool,
+    /// Empty lines since the last request that were let go, so that the connection could wait without a buffer.
+    pub(crate) empty_lines: u8,
     pub(crate) guard: ConnectionGuard,
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn serve(
         address,
         address_text: address.map(AddressText::new),
         fresh: true,
+        empty_lines: 0,
         guard,
     });
     // Dropping the handle detaches the task: it ends with its connection, or with the worker.

@@ -36,17 +36,23 @@ pub(super) async fn read(
             let now = clock::now();
             let first = *started.get_or_insert(now);
             exchange.account.begin(first);
+            let empty = client.empty_lines.saturating_add(empty_lines(exchange.from_client.filled()));
+            if empty > parse::MAX_LEADING_LINES {
+                return Err(NoRequest::Refused(Failure::EMPTY_LINES));
+            }
             let parsed =
                 parse::request(exchange.from_client.filled(), &mut scan, limits, &mut exchange.request);
             match parsed {
                 Ok(Some(request)) => {
                     client.fresh = false;
+                    client.empty_lines = 0;
                     client.deadline.clear(Phase::Header);
                     exchange.from_client.consume(request.len);
                     return Ok(request);
                 }
                 Ok(None) if only_line_ends(exchange.from_client.filled()) => {
                     exchange.from_client.clear();
+                    client.empty_lines = empty;
                     return Err(NoRequest::Idle);
                 }
                 // The limit runs from the first byte: a byte now and then doesn't move it.
@@ -73,6 +79,12 @@ pub(super) async fn read(
             Err(_) => return Err(NoRequest::Closed),
         }
     }
+}
+
+/// How many empty lines the bytes begin with.
+fn empty_lines(bytes: &[u8]) -> u8 {
+    let lines = bytes.chunks_exact(2).take_while(|line| line == b"\r\n").count();
+    u8::try_from(lines).unwrap_or(u8::MAX)
 }
 
 fn only_line_ends(bytes: &[u8]) -> bool {

@@ -118,7 +118,9 @@ async fn refuse(
     if failure.is_silent() {
         return Next::Cut;
     }
-    let reusable = request.is_some_and(|request| skip_body(request, exchange, listener));
+    // Who sends what is malformed is not believed about where the next request begins.
+    let reusable =
+        failure.status != 400 && request.is_some_and(|request| skip_body(request, exchange, listener));
     let persistence = match request {
         Some(request) => client.persistence(request, exchange.request.version(), reusable),
         None => Persistence::Close,

@@ -70,7 +70,7 @@ pub struct Response {
 
 /// The most empty lines accepted before a request line (RFC 9112 2.2 asks for one; two are seen after a POST
 /// of old clients).
-const MAX_LEADING_LINES: u8 = 2;
+pub const MAX_LEADING_LINES: u8 = 2;
 
 /// Reads a request's head from the start of `buf`; `None` when it isn't whole yet. Call again with the same
 /// bytes and more, the same `scan` and the same `head`.
