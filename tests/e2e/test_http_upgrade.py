@@ -1,0 +1,159 @@
+"""A connection that switches protocols becomes a tunnel: bytes both ways, each side ending on its own."""
+
+import asyncio
+
+import pytest
+import websockets
+
+from support.backend import OK
+from support.message import Message
+from support.peer import Peer
+from support.stage import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TUNNEL_TIMEOUT = 0.6
+CONFIGURATION = {
+    "listeners": {"web": {}, "quick": {"pool": "quick"}},
+    "pools": {
+        "app": {"backends": ["@app"]},
+        "quick": {"backends": ["@app"], "timeouts": {"tunnel": f"{int(TUNNEL_TIMEOUT * 1000)}ms"}},
+    },
+}
+ASKING = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: chat\r\n\r\n"
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
+
+
+async def _tunnel(stage: Stage, listener: str = "web") -> tuple[Peer, Peer]:
+    client = await stage.client(listener)
+    client.send(ASKING)
+    peer, request = await stage.backend.received()
+    assert _asked_for(request) == ("upgrade", "chat")
+    peer.send(SWITCHING)
+    answer = await client.answer()
+    assert answer.status == 101
+    assert _asked_for(answer) == ("upgrade", "chat")
+    return client, peer
+
+
+def _asked_for(message: Message) -> tuple[str, str | None]:
+    return (message.value("Connection") or "").lower(), message.value("Upgrade")
+
+
+async def test_bytes_flow_both_ways(stage: Stage) -> None:
+    client, peer = await _tunnel(stage)
+    client.send(b"ping\x00\r\n\r\n")
+    assert await peer.read(9) == b"ping\x00\r\n\r\n"
+    peer.send(b"pong")
+    assert await client.read(4) == b"pong"
+
+
+async def test_bytes_right_behind_the_heads_are_the_tunnels(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ASKING + b"early")
+    peer, _ = await stage.backend.received()
+    peer.send(SWITCHING + b"first")
+    assert (await client.answer()).status == 101
+    assert await client.read(5) == b"first"
+    assert await peer.read(5) == b"early"
+
+
+async def test_client_that_ended_still_hears_the_backend(stage: Stage) -> None:
+    client, peer = await _tunnel(stage)
+    client.send(b"last words")
+    client.finish()
+    assert await peer.end() == b"last words"
+    peer.send(b"heard")
+    assert await client.read(5) == b"heard"
+    peer.finish()
+    assert await client.is_closed()
+
+
+async def test_backend_that_ended_still_hears_the_client(stage: Stage) -> None:
+    client, peer = await _tunnel(stage)
+    peer.send(b"last words")
+    peer.finish()
+    assert await client.end() == b"last words"
+    client.send(b"heard")
+    assert await peer.read(5) == b"heard"
+    client.finish()
+    assert await peer.is_closed()
+
+
+async def test_reset_of_one_side_ends_the_other(stage: Stage) -> None:
+    client, peer = await _tunnel(stage)
+    client.reset()
+    assert await peer.is_closed()
+    await stage.until("fairlead_active_connections", 0, pool="app")
+
+
+async def test_open_tunnel_counts_as_in_flight(stage: Stage) -> None:
+    client, peer = await _tunnel(stage)
+    assert await stage.metric("fairlead_active_connections", pool="app") == 1
+    client.finish()
+    peer.finish()
+    await stage.until("fairlead_active_connections", 0, pool="app")
+
+
+async def test_silent_tunnel_ends_by_its_timeout_and_a_busy_one_does_not(stage: Stage) -> None:
+    loop = asyncio.get_running_loop()
+    client, peer = await _tunnel(stage, "quick")
+    began = loop.time()
+    # Longer than the timeout in all, but never silent for that long.
+    for _ in range(4):
+        await asyncio.sleep(TUNNEL_TIMEOUT / 2)
+        peer.send(b"x")
+        assert await client.read(1) == b"x"
+    assert loop.time() - began > TUNNEL_TIMEOUT
+    silent = loop.time()
+    assert await client.is_closed()
+    assert await peer.is_closed()
+    assert TUNNEL_TIMEOUT - 0.05 <= loop.time() - silent < TUNNEL_TIMEOUT + 2
+
+
+async def test_refused_upgrade_is_an_ordinary_answer(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ASKING)
+    peer, _ = await stage.backend.received()
+    peer.send(OK)
+    assert (await client.answer()).body == b"ok"
+    client.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await peer.request()).target == "/next"
+    peer.send(OK)
+    assert (await client.answer()).body == b"ok"
+
+
+async def test_switch_that_nobody_asked_for_is_an_error(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    peer, _ = await stage.backend.received()
+    peer.send(SWITCHING + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    assert (await client.answer()).status == 502
+    assert await peer.is_closed()
+
+
+async def test_websocket_messages_of_every_size_pass(stage: Stage) -> None:
+    async def echo(connection: websockets.ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(message)
+
+    async with websockets.serve(echo, "127.0.0.1", 0) as server:
+
+        async def relay(_: object, peer: Peer) -> None:
+            """The stage's backend hands the connection to the real server."""
+            host, port = server.sockets[0].getsockname()[:2]
+            reader, writer = await asyncio.open_connection(host, port)
+            await asyncio.gather(_copy(peer.reader, writer), _copy(reader, peer.writer))
+
+        stage.backend.behaviour = relay
+        async with websockets.connect(f"ws://{stage.addresses['web']}/", max_size=None) as socket:
+            for size in (0, 1, 125, 126, 65_535, 65_536, 1_000_000):
+                await socket.send(b"x" * size)
+                assert await socket.recv() == b"x" * size
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(65536):
+        writer.write(piece)
+        await writer.drain()
+    writer.close()
