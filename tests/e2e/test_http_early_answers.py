@@ -1,4 +1,4 @@
-"""An answer that comes before the request ended is delivered, and what is left of the request is dealt with."""
+"""An answer that comes before the request ended is delivered; the rest of the request does no harm."""
 
 import asyncio
 

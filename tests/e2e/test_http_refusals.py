@@ -1,4 +1,4 @@
-"""What Fairlead answers itself when the client asked for too much or for nothing that is there, with the reason."""
+"""What Fairlead answers itself when a client asked for too much, or for what isn't there, with the reason."""
 
 import pytest
 

@@ -146,8 +146,9 @@ class Peer:
         self.writer.transport.abort()
 
     async def closed(self) -> None:
-        """Let it go for good."""
-        self.writer.transport.abort()
+        """Let it go for good: an end in order would be a half-close to the other side."""
+        if not self.writer.is_closing():
+            self.reset()
         with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
 

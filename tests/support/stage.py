@@ -71,10 +71,11 @@ class Stage:
         return pid
 
     async def clear(self) -> None:
-        """Leave nothing for the next test."""
+        """Leave nothing for the next test: first no client, then no backend that could be tried again for one."""
         for client in self.clients:
             await client.closed()
         self.clients.clear()
+        await self.until("fairlead_connections", 0)
         for backend in self.backends.values():
             await backend.clear()
 
