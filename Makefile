@@ -8,6 +8,7 @@ TOOLS := $(VENV)/.tools
 LOADER := target/release/fairlead-load
 FUZZ_SECONDS ?= 60
 export CARGO_TERM_COLOR ?= auto
+export PIP_QUIET ?= 1
 
 .PHONY: help demo test test-rust test-python check bench fuzz docs build clean
 .DEFAULT_GOAL := help

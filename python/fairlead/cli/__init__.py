@@ -56,10 +56,25 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's call
+    if wanted and not context.resilient_parsing:
+        import fairlead  # noqa: PLC0415 - the native module is loaded only when it is asked
+
+        click.echo(f"fairlead {fairlead.__version__}")
+        context.exit()
+
+
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
-@click.version_option(package_name="fairlead", prog_name="fairlead")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def group() -> None:
     """Fairlead, a load balancer for layer 4 and layer 7."""
 

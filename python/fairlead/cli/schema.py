@@ -14,6 +14,7 @@ Examples:
   fairlead schema > fairlead.schema.json
   fairlead schema --format markdown > configuration.md
 
+\b
 With the YAML language server, a file's first line then is:
   # yaml-language-server: $schema=fairlead.schema.json"""
 
