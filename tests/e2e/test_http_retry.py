@@ -1,4 +1,4 @@
-"""A backend that can't be reached is passed over; a reset is tried again once, where nothing is done twice."""
+"""A backend that is not there is passed over; a reset is tried again once, where nothing is done twice."""
 
 import pytest
 

@@ -113,7 +113,7 @@ def configuration(directory: Path, *backends: str | Mapping[str, Any], **more: o
 async def run(config: Path, directory: Path, *arguments: str) -> AsyncIterator[Running]:
     """Start `fairlead run CONFIG` and wait for `ready` on a descriptor of its own."""
     reading, writing = os.pipe()
-    # Not a pipe of asyncio: an engine that outlives its control process holds it open, and `wait` waits for it.
+    # No pipe of asyncio: an engine that outlives its control process holds it open, and `wait` waits for it.
     output, printing = os.pipe()
     process = await asyncio.create_subprocess_exec(
         sys.executable,

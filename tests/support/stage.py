@@ -71,7 +71,7 @@ class Stage:
         return pid
 
     async def clear(self) -> None:
-        """Leave nothing for the next test: first no client, then no backend that could be tried again for one."""
+        """Leave nothing for the next test: first no client, then no backend that could be tried for one."""
         for client in self.clients:
             await client.closed()
         self.clients.clear()
