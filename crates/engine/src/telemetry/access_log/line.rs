@@ -159,8 +159,8 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// A JSON string (RFC 8259 7). Controls, DEL and the C1 range are escaped too: a log is read on terminals. Bytes that
-/// are no UTF-8 become U+FFFD.
+/// A JSON string (RFC 8259 7). Controls, DEL and the C1 range are escaped too: a log is read on terminals; and so are
+/// the separators at which some readers end a line. Bytes that are no UTF-8 become U+FFFD.
 fn json_string(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     let (plain, rest) = bytes.split_at(plain_prefix(bytes));
@@ -169,7 +169,7 @@ fn json_string(bytes: &[u8], out: &mut Vec<u8>) {
         for character in chunk.valid().chars() {
             match character {
                 '"' | '\\' => out.extend_from_slice(&[b'\\', character as u8]),
-                '\0'..='\x1f' | '\x7f'..='\u{9f}' => {
+                '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
                     put(out, format_args!("\\u{:04x}", u32::from(character)));
                 }
                 ' '..='~' => out.push(character as u8),
