@@ -40,7 +40,7 @@ test-rust:
 	cargo test --workspace --quiet
 
 test-python: $(NATIVE) $(LOADER)
-	FAIRLEAD_LOAD=$(abspath $(LOADER)) $(BIN)/python -m pytest -q
+	FAIRLEAD_LOAD=$(abspath $(LOADER)) $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(NATIVE) ## formatting, lints, types, layers and the rules of the house
 	cargo fmt --all --check

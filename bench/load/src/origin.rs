@@ -42,13 +42,16 @@ pub(crate) async fn run(options: Options) -> Result<(), Fault> {
     let listener: TcpListener = socket.listen(4096)?;
     println!("listening {}", listener.local_addr()?);
     let options = Rc::new(options);
+    // One for all: a megabyte a connection would be the origin's own load.
+    let body: Rc<[u8]> = vec![b'o'; 1 << 20].into();
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let options = Rc::clone(&options);
+        let body = Rc::clone(&body);
         tokio::task::spawn_local(async move {
             // A peer that goes away is no fault of an origin.
-            let _ = serve(stream, &options).await;
+            let _ = serve(stream, &options, &body).await;
         });
     }
 }
@@ -80,11 +83,10 @@ fn parse(buffer: &[u8], default: usize) -> Option<Request> {
     Some(request)
 }
 
-async fn serve(mut stream: TcpStream, options: &Options) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, options: &Options, body: &[u8]) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     let mut filled = 0;
     let mut answer = Vec::new();
-    let body = vec![b'o'; 1 << 20];
     loop {
         let Some(request) = parse(&buffer[..filled], options.bytes) else {
             let read = stream.read(&mut buffer[filled..]).await?;
@@ -117,7 +119,7 @@ async fn serve(mut stream: TcpStream, options: &Options) -> std::io::Result<()> 
         if let Some(seconds) = request.seconds {
             trickle(&mut stream, &answer, seconds).await?;
         } else {
-            write(&mut stream, &mut answer, &body, length).await?;
+            write(&mut stream, &mut answer, body, length).await?;
         }
         if request.close {
             return Ok(());
