@@ -12,8 +12,6 @@ from measure.programs import BENCH, BIN, ROOT
 from measure.requests import PEERS, Outcome
 from measure.statistics import ratio
 
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
-
 
 def _first_line(command: list[str]) -> str:
     printed = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -66,6 +64,10 @@ def _verdict(value: float, bar: float, what: str) -> str:
 
 def rows(results: dict[str, Any]) -> list[str]:
     """The Markdown tables."""
+    return [*_requests(results), "", *_others(results)]
+
+
+def _requests(results: dict[str, Any]) -> list[str]:
     head = (
         "| scenario | Fairlead | " + " | ".join(PEERS) + " | relay | ratio to the best peer | excess | bars |"
     )
@@ -78,13 +80,8 @@ def rows(results: dict[str, Any]) -> list[str]:
             lines.append(
                 f"| {outcome.scenario.name} | {' | '.join(cells)} | {'; '.join(verdicts(outcome))} |"
             )
-    lines += [
-        "",
-        "CPU in µs a request, medians; ratios are medians of ratios within a round, 95 % interval.",
-        "",
-    ]
-    lines += _others(results)
-    return lines
+    legend = "CPU in µs a request, medians; ratios are medians of ratios within a round, 95 % interval."
+    return [*lines, "", legend]
 
 
 def _others(results: dict[str, Any]) -> list[str]:
@@ -134,18 +131,23 @@ def _others(results: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _fill(page: Path, mark: str, text: str) -> None:
+    """Puts `text` between the page's marks."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    before, _, rest = page.read_text().partition(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+
+
 def write(results: dict[str, Any], *, whole: bool) -> str:
-    """Prints nothing; writes the results file and, for a whole run, the newest table into bench/README.md."""
+    """Writes the results file and, for a whole run, the newest table into both READMEs."""
     about = machine()
     plain = {name: o.as_json() if isinstance(o, Outcome) else o for name, o in results.items()}
     target = BENCH / "results" / f"{about['date']}.json"
     target.write_text(json.dumps({"machine": about, "results": plain}, indent=1) + "\n")
     text = "\n".join(rows(results))
     if whole:
-        readme = BENCH / "README.md"
-        before, _, rest = readme.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
         facts = ", ".join(f"{key} {value}" for key, value in about.items() if key not in {"date", "cpu"})
         stamp = f"{about['date']}, {about['cpu']}, {facts}"
-        readme.write_text(f"{before}{BEGIN}\n{stamp}\n\n{text}\n{END}{after}")
+        _fill(BENCH / "README.md", "results", f"{stamp}\n\n{text}")
+        _fill(ROOT / "README.md", "figures", f"{stamp}\n\n" + "\n".join(_requests(results)))
     return text
