@@ -143,7 +143,9 @@ def write(results: dict[str, Any], *, whole: bool) -> str:
     about = machine()
     plain = {name: o.as_json() if isinstance(o, Outcome) else o for name, o in results.items()}
     target = BENCH / "results" / f"{about['date']}.json"
-    target.write_text(json.dumps({"machine": about, "results": plain}, indent=1) + "\n")
+    # A run of some scenarios leaves what the others gave on the same day.
+    earlier = json.loads(target.read_text())["results"] if target.exists() else {}
+    target.write_text(json.dumps({"machine": about, "results": earlier | plain}, indent=1) + "\n")
     text = "\n".join(rows(results))
     if whole:
         facts = ", ".join(f"{key} {value}" for key, value in about.items() if key not in {"date", "cpu"})

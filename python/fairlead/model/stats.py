@@ -55,6 +55,7 @@ class BackendStats(_Report):
     idle: int = 0
     requests: int = 0
     codes: dict[str, int] = Field(default_factory=dict)
+    connects: int = 0
     connect_failures: int = 0
     resets: int = 0
     timeouts: int = 0

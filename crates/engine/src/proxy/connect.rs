@@ -58,6 +58,7 @@ pub(super) async fn connect(
         None => Err(Failure::CLIENT_GONE.into()),
         Some(Ok(connection)) => {
             account.connect = Some(clock::now().saturating_duration_since(before));
+            slot.counters().connects.add(1);
             Ok(connection)
         }
         Some(Err(error)) => Err(dial_failed(error.failure, slot)),

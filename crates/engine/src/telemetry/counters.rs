@@ -152,6 +152,8 @@ pub(crate) struct BackendCounters {
     /// Requests sent to it, tries included.
     pub(crate) requests: Counter,
     pub(crate) codes: Codes,
+    /// Connections made to it; requests beyond these found one open.
+    pub(crate) connects: Counter,
     pub(crate) connect_failures: Counter,
     /// Connections it ended in the middle of a request or an answer.
     pub(crate) resets: Counter,

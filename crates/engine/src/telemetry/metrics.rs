@@ -219,6 +219,12 @@ fn backends(shared: &Shared, page: &mut Page) {
             page.sample("fairlead_backend_failures_total", &labels, count);
         }
     }
+    page.family("fairlead_backend_connections_total", Counter, "Connections made to backends.");
+    for ((pool, backend), series) in &all {
+        let labels: [(&str, &dyn Display); 2] = [("pool", pool), ("backend", backend)];
+        let made = sum(series, |counters| counters.connects.value());
+        page.sample("fairlead_backend_connections_total", &labels, made);
+    }
     page.family("fairlead_backend_bytes_total", Counter, "Bytes received from and sent to backends.");
     for ((pool, backend), series) in &all {
         let received = sum(series, |counters| counters.bytes_in.value());
