@@ -94,7 +94,7 @@ async def test_no_more_than_the_maximum_is_kept(stage: Stage) -> None:
         more, kept = await asyncio.wait(kept, return_when=asyncio.FIRST_COMPLETED)
         done |= more
     assert all(task.result() for task in done)
-    assert await stage.metric("fairlead_idle_connections", pool="two") == 2
+    await stage.until("fairlead_idle_connections", 2, pool="two")
     for task in kept:
         task.cancel()
 

@@ -67,5 +67,5 @@ async def test_idle_connections_do_not_count(stage: Stage) -> None:
     client, peer = await _at_work(stage, "app")
     peer.send(OK)
     assert (await client.answer()).body == b"ok"
-    assert await stage.metric("fairlead_idle_connections", pool="app") == 1
-    assert await stage.metric("fairlead_active_connections", pool="app") == 0
+    await stage.until("fairlead_idle_connections", 1, pool="app")
+    await stage.until("fairlead_active_connections", 0, pool="app")
