@@ -7,6 +7,7 @@
 //!
 //! - `live`: what is known about a backend for as long as anybody uses it, shared by all workers, outliving
 //!   the configuration that named it.
+//! - `standing`: the word that says what a backend is worth to a pick right now.
 //! - `pool`: [`Pool`] builds (slow, one place) a [`Picker`] (immutable, shared, never blocks).
 //! - `cursor`: a worker's own place in a picker's rotation.
 //! - `algorithm`: one file for each way of choosing, and the draws that two of them share.
@@ -23,6 +24,7 @@ mod cursor;
 pub mod limit;
 mod live;
 mod pool;
+mod standing;
 mod tried;
 
 pub use algorithm::{Algorithm, Random};
@@ -30,4 +32,5 @@ pub use attempts::{Action, Attempts, Failure, Outcome, RetryPolicy};
 pub use cursor::Cursor;
 pub use live::{BackendLive, Live};
 pub use pool::{Member, NoBackend, Picker, Pool};
+pub use standing::{Standing, State};
 pub use tried::Tried;

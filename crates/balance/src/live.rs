@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use crossbeam_utils::CachePadded;
 
 use crate::count::Count;
+use crate::standing::{Standing, StandingWord};
 
 /// All backends that somebody still uses, by pool and id. One for the whole process.
 ///
@@ -110,6 +111,7 @@ pub struct BackendLive {
 struct Traffic {
     in_flight: Count,
     idle: Count,
+    standing: StandingWord,
 }
 
 impl BackendLive {
@@ -133,6 +135,18 @@ impl BackendLive {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.traffic.in_flight.get()
+    }
+
+    /// What it is worth to a pick now.
+    #[must_use]
+    #[inline]
+    pub fn standing(&self) -> Standing {
+        self.traffic.standing.read()
+    }
+
+    /// Gives it another share and state; its circuit breaker stays as it is. Returns the standing before.
+    pub fn stand(&self, standing: Standing) -> Standing {
+        self.traffic.standing.judge(standing)
     }
 
     /// One idle connection more is kept for this backend, unless all workers together keep `max` already.
