@@ -11,12 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fairlead_balance::{Algorithm, Cursor, Live, Member, Picker, Pool, Random, Tried};
+use fairlead_balance::{
+    Algorithm, Ask, Average, Cursor, LeastTime, Live, Member, Options, Picker, Pool, Random, Tried,
+};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
-const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::Random, Algorithm::First];
+const TIME: LeastTime = LeastTime { average: Average::PeakEwma, window: Duration::from_secs(10) };
+
+const ALGORITHMS: [Algorithm; 5] = [
+    Algorithm::RoundRobin,
+    Algorithm::LeastConnections,
+    Algorithm::LeastTime(TIME),
+    Algorithm::TWO_CHOICES,
+    Algorithm::First,
+];
 const BATCH: u32 = 1_000;
 /// Some 20 ms to a second a figure: longer than whatever else the machine does in between.
 const BATCHES: usize = 5_000;
@@ -40,7 +49,8 @@ fn name(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::RoundRobin => "round_robin",
         Algorithm::LeastConnections => "least_connections",
-        Algorithm::Random => "random",
+        Algorithm::LeastTime(_) => "least_time",
+        Algorithm::Random { .. } => "random",
         Algorithm::First => "first",
     }
 }
@@ -58,11 +68,14 @@ fn picker(algorithm: Algorithm, members: u64, weight: fn(u64) -> u32) -> Picker 
     let live = Live::new();
     let member = |index: u64| Member {
         id: index.to_string(),
+        hash_name: index.to_string(),
         weight: weight(index),
         max_in_flight: None,
+        zone: None,
+        backup: false,
         live: live.backend("bench", &index.to_string(), "192.0.2.1:80"),
     };
-    Pool::build(algorithm, (0..members).map(member).collect())
+    Pool::build(algorithm, (0..members).map(member).collect(), &Options::default())
 }
 
 /// Nanoseconds of CPU a pick, the median of the batches.
@@ -92,7 +105,8 @@ fn pick(picker: &Picker) -> Vec<Duration> {
     let batch = |_| {
         let begun = cpu_time();
         for _ in 0..BATCH {
-            served.extend(picker.pick(&mut cursor, &Tried::new(), &mut rng, now));
+            let ask = Ask { tried: &Tried::new(), key: None };
+            served.extend(picker.pick(&ask, &mut cursor, &mut rng, now));
         }
         let spent = cpu_time().saturating_sub(begun);
         for member in served.drain(..) {

@@ -108,7 +108,9 @@ impl Failure {
             Self::TimedOut => "http_response_timeout",
             Self::Invalid => "http_protocol_error",
             Self::NoBackend(NoBackend::AllFull) => "connection_limit_reached",
-            Self::NoBackend(NoBackend::Empty | NoBackend::AllTried) => "destination_unavailable",
+            Self::NoBackend(NoBackend::Empty | NoBackend::NoneUsable | NoBackend::AllTried) => {
+                "destination_unavailable"
+            }
         }
     }
 }
@@ -211,7 +213,9 @@ impl Attempts {
         }
         match (none, self.last) {
             // That the others are full is the better reason: it passes, and the answer says when to come back.
-            (NoBackend::AllTried | NoBackend::Empty, Some(failure)) => Action::Answer(failure),
+            (NoBackend::AllTried | NoBackend::NoneUsable | NoBackend::Empty, Some(failure)) => {
+                Action::Answer(failure)
+            }
             _ => Action::Answer(Failure::NoBackend(none)),
         }
     }

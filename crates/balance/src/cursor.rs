@@ -4,7 +4,6 @@
 //! memory bounces between cores. Shares are exact in each worker, and over all of them within as many picks as
 //! there are workers times members.
 
-use crate::algorithm::Algorithm;
 use crate::pool::Picker;
 
 /// Where one worker is in the rotation of one picker.
@@ -14,10 +13,19 @@ use crate::pool::Picker;
 #[derive(Clone, Debug)]
 pub struct Cursor {
     rotation: u64,
+    /// One for each group of the picker.
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where a worker is in one group of members.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
     /// Round robin: the running weight of each slot of the tree.
     pub(crate) current: Vec<i64>,
-    /// Least connections: the seat that the next tie begins at.
+    /// Least connections, least time: the seat that the next tie begins at.
     pub(crate) turn: usize,
+    /// The weight that was open, as of so many changes of standings.
+    pub(crate) open: Option<(u32, u64)>,
 }
 
 impl Cursor {
@@ -26,17 +34,20 @@ impl Cursor {
     pub fn new(picker: &Picker, worker: usize, workers: usize) -> Self {
         let workers = workers.max(1);
         let worker = worker % workers;
-        let mut cursor = Self { rotation: picker.rotation(), current: Vec::new(), turn: 0 };
-        picker.table().start(picker.seats(), &mut cursor, worker, workers);
-        cursor
+        let places = picker.groups().map(|group| group.start(worker, workers)).collect();
+        Self { rotation: picker.rotation(), places }
     }
 
     /// Whether this place has a meaning in `picker`: same algorithm, same members, same weights, same order.
     /// Limits may differ.
     #[must_use]
     pub fn fits(&self, picker: &Picker) -> bool {
-        let seated =
-            picker.algorithm() != Algorithm::RoundRobin || self.current.len() == picker.table().slots();
-        self.rotation == picker.rotation() && seated
+        self.rotation == picker.rotation()
+            && self.places.len() == picker.groups().len()
+            && self
+                .places
+                .iter()
+                .zip(picker.groups())
+                .all(|(place, group)| place.current.len() == group.slots())
     }
 }

@@ -9,9 +9,12 @@
 //!   the configuration that named it.
 //! - `standing`: the word that says what a backend is worth to a pick right now.
 //! - `pool`: [`Pool`] builds (slow, one place) a [`Picker`] (immutable, shared, never blocks).
+//! - `group`: who of them is picked among first: own zone, others, backups.
 //! - `cursor`: a worker's own place in a picker's rotation.
 //! - `algorithm`: one file for each way of choosing, and the draws that two of them share.
 //! - `tried`, `attempts`: one request's tries, as a state machine.
+//! - `latency`: how long a backend takes to answer.
+//! - `hash`, `md5`: hashes that all nodes agree on.
 //! - [`limit`]: process-wide maxima: connections in all, connections of one client.
 //! - `count`: the counter all of these are made of, the one place that must never go below nothing.
 
@@ -21,16 +24,21 @@ mod algorithm;
 mod attempts;
 mod count;
 mod cursor;
+mod group;
+mod hash;
+mod latency;
 pub mod limit;
 mod live;
 mod pool;
 mod standing;
 mod tried;
 
-pub use algorithm::{Algorithm, Random};
+pub use algorithm::{Algorithm, Random, Score};
 pub use attempts::{Action, Attempts, Failure, Outcome, RetryPolicy};
 pub use cursor::Cursor;
+pub use hash::{hash, hash_address};
+pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live};
-pub use pool::{Member, NoBackend, Picker, Pool};
+pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
 pub use standing::{Standing, State};
 pub use tried::Tried;

@@ -4,11 +4,14 @@
 //! hang on the backend's stable id, here, and everything that names the backend holds the same [`BackendLive`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
 use crate::count::Count;
+use crate::latency::{self, Latency, LeastTime, Moment};
 use crate::standing::{Standing, StandingWord};
 
 /// All backends that somebody still uses, by pool and id. One for the whole process.
@@ -21,11 +24,18 @@ pub struct Live {
 
 #[derive(Debug, Default)]
 struct Table {
-    by_pool: BTreeMap<Box<str>, BTreeMap<Box<str>, Entry>>,
+    by_pool: BTreeMap<Box<str>, Backends>,
     entries: usize,
     /// Entries at which the dead ones are swept out: twice those that lived at the last sweep, so that sweeping
     /// costs a constant for each entry made and the table is never more than about twice what is in use.
     sweep_at: usize,
+}
+
+/// The backends of one pool.
+#[derive(Debug, Default)]
+struct Backends {
+    live: Arc<PoolLive>,
+    by_id: BTreeMap<Box<str>, Entry>,
 }
 
 #[derive(Debug)]
@@ -50,26 +60,28 @@ impl Live {
     /// count do, and [`BackendLive::incarnation`] rises: what was learnt about the old address is void.
     pub fn backend(&self, pool: &str, id: &str, address: &str) -> Arc<BackendLive> {
         let mut table = self.table();
-        if let Some(entry) = table.by_pool.get_mut(pool).and_then(|backends| backends.get_mut(id))
+        if let Some(entry) = table.by_pool.get_mut(pool).and_then(|backends| backends.by_id.get_mut(id))
             && let Some(backend) = entry.backend.upgrade()
         {
             if *entry.address != *address {
                 entry.address = address.into();
                 backend.incarnation.add();
+                backend.traffic.latency.forget();
             }
             return backend;
         }
-        let backend = Arc::new(BackendLive::default());
-        let entry = Entry { address: address.into(), backend: Arc::downgrade(&backend) };
-        table.insert(pool, id, entry);
-        backend
+        table.insert(pool, id, address)
     }
 
     /// Whether anybody still holds this backend: it is configured, or it drains and a request is still open.
     #[must_use]
     pub fn is_open(&self, pool: &str, id: &str) -> bool {
         let table = self.table();
-        table.by_pool.get(pool).and_then(|b| b.get(id)).is_some_and(|entry| entry.backend.strong_count() > 0)
+        table
+            .by_pool
+            .get(pool)
+            .and_then(|b| b.by_id.get(id))
+            .is_some_and(|entry| entry.backend.strong_count() > 0)
     }
 
     /// A panic elsewhere while the lock was held can't have left the table half-written in a way that matters:
@@ -80,22 +92,25 @@ impl Live {
 }
 
 impl Table {
-    fn insert(&mut self, pool: &str, id: &str, entry: Entry) {
+    fn insert(&mut self, pool: &str, id: &str, address: &str) -> Arc<BackendLive> {
         if self.entries >= self.sweep_at.max(SWEEP_FLOOR) {
             self.sweep();
         }
         let backends = self.by_pool.entry(pool.into()).or_default();
-        if backends.insert(id.into(), entry).is_none() {
+        let backend = Arc::new(BackendLive { pool: Arc::clone(&backends.live), ..BackendLive::default() });
+        let entry = Entry { address: address.into(), backend: Arc::downgrade(&backend) };
+        if backends.by_id.insert(id.into(), entry).is_none() {
             self.entries += 1;
         }
+        backend
     }
 
     fn sweep(&mut self) {
         for backends in self.by_pool.values_mut() {
-            backends.retain(|_, entry| entry.backend.strong_count() > 0);
+            backends.by_id.retain(|_, entry| entry.backend.strong_count() > 0);
         }
-        self.by_pool.retain(|_, backends| !backends.is_empty());
-        self.entries = self.by_pool.values().map(BTreeMap::len).sum();
+        self.by_pool.retain(|_, backends| !backends.by_id.is_empty());
+        self.entries = self.by_pool.values().map(|backends| backends.by_id.len()).sum();
         self.sweep_at = self.entries * 2;
     }
 }
@@ -105,6 +120,7 @@ impl Table {
 pub struct BackendLive {
     traffic: CachePadded<Traffic>,
     incarnation: Count,
+    pool: Arc<PoolLive>,
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +128,29 @@ struct Traffic {
     in_flight: Count,
     idle: Count,
     standing: StandingWord,
+    latency: Latency,
+}
+
+/// What the backends of a pool share, and what outlives a configuration with them.
+#[derive(Debug, Default)]
+pub(crate) struct PoolLive {
+    /// What the times of latencies are counted from: the first time anybody asked.
+    epoch: OnceLock<Instant>,
+    /// Grows with every change of a standing, so that a worker knows when its sums over the pool are old.
+    changes: AtomicU32,
+}
+
+impl PoolLive {
+    /// Acquire, with the release of [`BackendLive::stand`]: who sees a change counted sees the standing it counts.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Now, as latencies are averaged in `how`'s way.
+    pub(crate) fn moment(&self, now: Instant, how: LeastTime) -> Moment {
+        let epoch = *self.epoch.get_or_init(|| now);
+        Moment::new(latency::ticks(now.saturating_duration_since(epoch)), how)
+    }
 }
 
 impl BackendLive {
@@ -146,7 +185,28 @@ impl BackendLive {
 
     /// Gives it another share and state; its circuit breaker stays as it is. Returns the standing before.
     pub fn stand(&self, standing: Standing) -> Standing {
-        self.traffic.standing.judge(standing)
+        let before = self.traffic.standing.judge(standing);
+        self.pool.changes.fetch_add(1, Ordering::Release);
+        before
+    }
+
+    /// Takes the time an answer took.
+    pub fn observe(&self, sample: Duration, now: Instant, how: LeastTime) {
+        self.traffic.latency.observe(sample, self.pool.moment(now, how));
+    }
+
+    /// How long answers take, as of now; `None` before the first [sample](Self::observe).
+    #[must_use]
+    pub fn estimate(&self, now: Instant, how: LeastTime) -> Option<Duration> {
+        self.traffic.latency.estimate(self.pool.moment(now, how)).map(Duration::from_secs_f32)
+    }
+
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.traffic.latency
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<PoolLive> {
+        &self.pool
     }
 
     /// One idle connection more is kept for this backend, unless all workers together keep `max` already.

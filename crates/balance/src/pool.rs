@@ -6,13 +6,15 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::quality::FixedState;
 
-use crate::algorithm::{Algorithm, Random, Seat, Seats, Table};
+use crate::algorithm::seats::take;
+use crate::algorithm::{Algorithm, Pick, Random};
 use crate::cursor::Cursor;
-use crate::live::BackendLive;
+use crate::group::{Group, Tier};
+use crate::live::{BackendLive, PoolLive};
 use crate::tried::Tried;
 
 /// A backend's place in a pool.
@@ -20,12 +22,25 @@ use crate::tried::Tried;
 pub struct Member {
     /// Stable over reloads and unique in the pool.
     pub id: String,
+    /// What hash tables know it by: its name if it has one, else its address. Unique in the pool.
+    pub hash_name: String,
     /// Its share of the traffic, 0 to 65535. A member of weight 0 is never picked.
     pub weight: u32,
     /// Requests it takes at a time, over all workers; `None`: any number.
     pub max_in_flight: Option<u32>,
+    /// Where it is.
+    pub zone: Option<Arc<str>>,
+    /// It helps out only while no member that isn't a backup can be used.
+    pub backup: bool,
     /// Its counters.
     pub live: Arc<BackendLive>,
+}
+
+/// What else a pool is built by.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where we are. Members of the same zone come first; without it zones mean nothing.
+    pub zone: Option<Arc<str>>,
 }
 
 /// The builder of pickers.
@@ -33,22 +48,18 @@ pub struct Member {
 pub struct Pool;
 
 impl Pool {
-    /// Makes everything that picking needs: O(n log n) at most in the number of members.
+    /// Makes everything that picking needs.
     ///
     /// Weights above 65535 count as 65535: the arithmetic of the algorithms is exact up to there.
     #[must_use]
-    pub fn build(algorithm: Algorithm, members: Vec<Member>) -> Picker {
-        let seats = Seats::new(members.iter().enumerate().filter(|(_, member)| member.weight > 0).map(
-            |(index, member)| Seat {
-                live: Arc::clone(&member.live),
-                weight: member.weight.min(MAX_WEIGHT),
-                member: index as u32,
-                limit: member.max_in_flight,
-            },
-        ));
-        let table = Table::build(algorithm, &seats);
-        let rotation = rotation(algorithm, &members);
-        Picker { algorithm, members, seats, table, rotation }
+    pub fn build(algorithm: Algorithm, members: Vec<Member>, options: &Options) -> Picker {
+        let tiers = [false, true].map(|backup| {
+            let among = |member: &Member| member.weight > 0 && member.backup == backup;
+            Tier::build(algorithm, &members, among, options.zone.as_deref())
+        });
+        let rotation = rotation(algorithm, &members, options);
+        let pool = members.first().map(|member| Arc::clone(member.live.pool())).unwrap_or_default();
+        Picker { algorithm, members, tiers, pool, rotation }
     }
 }
 
@@ -57,9 +68,20 @@ impl Pool {
 pub struct Picker {
     algorithm: Algorithm,
     members: Vec<Member>,
-    seats: Seats,
-    table: Table,
+    /// Those that serve and those that help out.
+    tiers: [Tier; 2],
+    pool: Arc<PoolLive>,
     rotation: u64,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Whom to leave out.
+    pub tried: &'a Tried,
+    /// The [hash](crate::hash) of the request's key, which `IpHash` and `ConsistentHash` go by; without one they pick as
+    /// `Random` does.
+    pub key: Option<u64>,
 }
 
 /// Why nobody could be picked.
@@ -67,29 +89,66 @@ pub struct Picker {
 pub enum NoBackend {
     /// The pool has no member, or none with a weight.
     Empty,
+    /// No member takes new clients: each is down, draining, disabled, or its circuit breaker is open.
+    NoneUsable,
+    /// The request has been to every member that takes new clients.
+    AllTried,
     /// Every member that was not tried yet has its `max_in_flight` requests.
     AllFull,
-    /// The request has been to every member.
-    AllTried,
+}
+
+/// What became of a request that affinity sends to a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It has the slot.
+    Taken,
+    /// It has its `max_in_flight` requests.
+    Full,
+    /// It doesn't even go on with those it knows.
+    Gone,
 }
 
 impl Picker {
-    /// Picks a member that was not tried and has room, and takes the slot: its `in_flight` is one more on return.
-    /// The caller ends it with `members()[index].live.end()`.
+    /// Picks a member that takes new clients, was not tried and has room, and takes the slot: its `in_flight` is one
+    /// more on return. The caller ends it with `members()[index].live.end()`.
     ///
-    /// `cursor` must be made for this picker or [fit](Cursor::fits) it. No algorithm of today asks for the time;
-    /// `now` is what those that weigh by latency or age will go by.
+    /// `cursor` must be made for this picker or [fit](Cursor::fits) it.
     pub fn pick(
         &self,
+        ask: &Ask<'_>,
         cursor: &mut Cursor,
-        tried: &Tried,
         rng: &mut impl Random,
-        _now: Instant,
+        now: Instant,
     ) -> Result<usize, NoBackend> {
         debug_assert!(cursor.fits(self), "invariant: a cursor is used with the picker it was made for");
-        match self.table.pick(&self.seats, cursor, tried, rng) {
-            Some(seat) => Ok(self.seats.member(seat)),
-            None => Err(self.why_none(tried)),
+        let mut pick = Pick { ask, pool: &self.pool, rng, now };
+        let [serving, helping] = &self.tiers;
+        let (first, second) = cursor.places.split_at_mut(serving.groups().len());
+        if let Some(member) = serving.pick(first, &mut pick) {
+            return Ok(member);
+        }
+        // Full is not gone: who is well but busy isn't helped out, lest every peak flood what is kept for need.
+        let helped = if serving.has_untried(ask.tried) { None } else { helping.pick(second, &mut pick) };
+        helped.ok_or_else(|| self.why_none(ask.tried))
+    }
+
+    /// Takes a slot of the member that affinity names, if its standing lets it go on with those it knows.
+    #[must_use]
+    pub fn take(&self, member: usize) -> Known {
+        match self.members.get(member) {
+            Some(member) if member.live.standing().admits_known() => {
+                if take(&member.live, member.max_in_flight) { Known::Taken } else { Known::Full }
+            }
+            _ => Known::Gone,
+        }
+    }
+
+    /// Takes the time that an answer of `member` took, if the algorithm goes by time.
+    pub fn observe(&self, member: usize, took: Duration, now: Instant) {
+        if let Some(how) = self.algorithm.timing()
+            && let Some(member) = self.members.get(member)
+        {
+            member.live.observe(took, now, how);
         }
     }
 
@@ -105,24 +164,29 @@ impl Picker {
         self.algorithm
     }
 
-    /// Stands for everything a cursor's place depends on: algorithm, and the members' ids and weights in order.
+    /// Stands for everything a cursor's place depends on: algorithm, and the members in order.
     pub(crate) fn rotation(&self) -> u64 {
         self.rotation
     }
 
-    pub(crate) fn seats(&self) -> &Seats {
-        &self.seats
-    }
-
-    pub(crate) fn table(&self) -> &Table {
-        &self.table
+    pub(crate) fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
+        let [serving, helping] = &self.tiers;
+        let count = serving.groups().len() + helping.groups().len();
+        (0..count).map(move |at| {
+            serving.groups().get(at).unwrap_or_else(|| &helping.groups()[at - serving.groups().len()])
+        })
     }
 
     #[cold]
     fn why_none(&self, tried: &Tried) -> NoBackend {
-        if self.seats.is_empty() {
-            NoBackend::Empty
-        } else if (0..self.seats.len()).all(|seat| tried.contains(self.seats.member(seat))) {
+        let mut seats = self.tiers.iter().flat_map(Tier::seats).peekable();
+        if seats.peek().is_none() {
+            return NoBackend::Empty;
+        }
+        let mut open = seats.filter(|seat| seat.share() > 0).peekable();
+        if open.peek().is_none() {
+            NoBackend::NoneUsable
+        } else if open.all(|seat| tried.contains(seat.member as usize)) {
             NoBackend::AllTried
         } else {
             NoBackend::AllFull
@@ -130,14 +194,12 @@ impl Picker {
     }
 }
 
-fn rotation(algorithm: Algorithm, members: &[Member]) -> u64 {
+fn rotation(algorithm: Algorithm, members: &[Member], options: &Options) -> u64 {
     let mut hasher = FixedState::default().build_hasher();
     algorithm.hash(&mut hasher);
     for member in members {
-        (member.id.as_str(), member.weight).hash(&mut hasher);
+        let near = member.zone == options.zone;
+        (member.id.as_str(), member.hash_name.as_str(), member.weight, near, member.backup).hash(&mut hasher);
     }
     hasher.finish()
 }
-
-/// What the configuration allows, and what every sum and product of the algorithms has room for.
-const MAX_WEIGHT: u32 = 65_535;

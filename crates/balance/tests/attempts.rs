@@ -121,6 +121,7 @@ fn failures_have_their_status_and_error_type() {
         (Failure::NoBackend(NoBackend::AllFull), 503, "connection_limit_reached"),
         (Failure::NoBackend(NoBackend::Empty), 503, "destination_unavailable"),
         (Failure::NoBackend(NoBackend::AllTried), 503, "destination_unavailable"),
+        (Failure::NoBackend(NoBackend::NoneUsable), 503, "destination_unavailable"),
     ] {
         assert_eq!((failure.status(), failure.error_type()), (status, error_type));
     }

@@ -5,14 +5,22 @@ mod support;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::thread;
 
-use fairlead_balance::{Algorithm, NoBackend, Tried};
+use fairlead_balance::{Algorithm, Ask, Known, NoBackend, Standing, State, Tried};
 use proptest::prelude::*;
 use support::{ALL, Worker, picker, picker_with_limits, tried};
+
+fn standing() -> impl Strategy<Value = Standing> {
+    let state = prop::sample::select(vec![State::Up, State::Degraded, State::Down, State::Draining]);
+    let share = prop_oneof![3 => Just(Standing::WHOLE), 1 => Just(0), 1 => 1..Standing::WHOLE];
+    (state, share).prop_map(|(state, share)| Standing::new(state, share))
+}
 
 proptest! {
     #[test]
     fn only_a_usable_member_is_picked_and_one_is_found_if_there_is_any(
         members in prop::collection::vec((0_u32..4, prop::option::weighted(0.8, 0_u32..3)), 0..150),
+        standings in prop::collection::vec(standing(), 150),
+        keys in prop::collection::vec(any::<Option<u64>>(), 200),
         already in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
         picks in 1_usize..200,
     ) {
@@ -24,22 +32,27 @@ proptest! {
             };
             let skipped = tried(&already);
             let mut in_flight = vec![0; members.len()];
-            for _ in 0..picks {
+            for (member, &standing) in picker.members().iter().zip(&standings) {
+                member.live.stand(standing);
+            }
+            for &key in keys.iter().take(picks) {
                 let weighted = || (0..members.len()).filter(|&m| members[m].0 > 0);
-                let untried = || weighted().filter(|&m| !already.contains(&m));
+                let open = || weighted().filter(|&m| standings[m].is_open());
+                let untried = || open().filter(|&m| !already.contains(&m));
                 let usable: Vec<usize> =
                     untried().filter(|&m| members[m].1.is_none_or(|max| in_flight[m] < max)).collect();
-                match worker.pick(&skipped) {
+                match worker.pick_for(&Ask { tried: &skipped, key }) {
                     Ok(member) => {
                         prop_assert!(usable.contains(&member), "{algorithm:?} picked {member}");
                         in_flight[member] += 1;
                     }
                     Err(none) => {
                         prop_assert!(usable.is_empty(), "{algorithm:?} missed {usable:?}");
-                        let expected = match (weighted().next(), untried().next()) {
-                            (None, _) => NoBackend::Empty,
-                            (Some(_), None) => NoBackend::AllTried,
-                            (Some(_), Some(_)) => NoBackend::AllFull,
+                        let expected = match (weighted().next(), open().next(), untried().next()) {
+                            (None, _, _) => NoBackend::Empty,
+                            (_, None, _) => NoBackend::NoneUsable,
+                            (_, _, None) => NoBackend::AllTried,
+                            (_, _, Some(_)) => NoBackend::AllFull,
                         };
                         prop_assert_eq!(none, expected);
                     }
@@ -99,6 +112,21 @@ fn first_fills_members_in_order() {
     picker.members()[1].live.end();
     assert_eq!(worker.pick(&Tried::new()), Ok(1));
     assert_eq!(worker.pick(&tried(&[3])), Err(NoBackend::AllFull));
+}
+
+#[test]
+fn a_member_that_affinity_names_is_taken_as_its_standing_and_limit_allow() {
+    let picker = picker_with_limits(Algorithm::RoundRobin, &[(0, Some(1)), (1, None)]);
+    assert_eq!(
+        (picker.take(0), picker.take(0)),
+        (Known::Taken, Known::Full),
+        "weight 0 serves those it knows"
+    );
+    picker.members()[1].live.stand(Standing::new(State::Draining, 0));
+    assert_eq!((picker.take(1), picker.members()[1].live.in_flight()), (Known::Taken, 1));
+    picker.members()[1].live.stand(Standing::new(State::Down, 0));
+    assert_eq!((picker.take(1), picker.take(2)), (Known::Gone, Known::Gone));
+    assert_eq!(picker.members()[1].live.in_flight(), 1);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 mod support;
 
-use fairlead_balance::{Algorithm::Random, Tried};
+use fairlead_balance::{Algorithm, Tried};
 use support::{Worker, picker};
 
 #[test]
 fn of_two_members_the_less_loaded_is_picked() {
-    let picker = picker(Random, &[1, 1]);
+    let picker = picker(Algorithm::TWO_CHOICES, &[1, 1]);
     picker.members()[0].live.begin();
     let shares = Worker::new(&picker).shares(1_000);
     assert!(shares[1] >= 990, "{shares:?}");
@@ -15,7 +15,7 @@ fn of_two_members_the_less_loaded_is_picked() {
 
 #[test]
 fn idle_equal_members_get_equal_shares() {
-    let picker = picker(Random, &[4; 10]);
+    let picker = picker(Algorithm::TWO_CHOICES, &[4; 10]);
     for share in Worker::new(&picker).shares(100_000) {
         // Six standard deviations of a binomial with p = 0.1.
         assert!(share.abs_diff(10_000) < 570, "{share}");
@@ -24,7 +24,7 @@ fn idle_equal_members_get_equal_shares() {
 
 #[test]
 fn the_fullest_of_a_thousand_is_log_log_above_the_mean() {
-    let picker = picker(Random, &[1; 1_000]);
+    let picker = picker(Algorithm::TWO_CHOICES, &[1; 1_000]);
     let mut worker = Worker::new(&picker);
     for _ in 0..20_000 {
         worker.pick(&Tried::new()).unwrap();
@@ -36,7 +36,7 @@ fn the_fullest_of_a_thousand_is_log_log_above_the_mean() {
 
 #[test]
 fn requests_that_stay_are_spread_by_weight() {
-    let picker = picker(Random, &[3, 1, 0, 2]);
+    let picker = picker(Algorithm::TWO_CHOICES, &[3, 1, 0, 2]);
     let mut worker = Worker::new(&picker);
     for _ in 0..6_000 {
         worker.pick(&Tried::new()).unwrap();

@@ -111,7 +111,7 @@ fn algorithm(spec: &spec::Algorithm) -> balance::Algorithm {
     match spec {
         spec::Algorithm::RoundRobin => balance::Algorithm::RoundRobin,
         spec::Algorithm::LeastConnections => balance::Algorithm::LeastConnections,
-        spec::Algorithm::Random => balance::Algorithm::Random,
+        spec::Algorithm::Random => balance::Algorithm::TWO_CHOICES,
         spec::Algorithm::First => balance::Algorithm::First,
     }
 }
@@ -148,14 +148,17 @@ impl Membership {
             .iter()
             .map(|(spec, backend)| balance::Member {
                 id: spec.id.clone(),
+                hash_name: spec.id.clone(),
                 weight: spec.weight,
                 max_in_flight: spec.max_in_flight.map(saturating),
+                zone: None,
+                backup: false,
                 live: Arc::clone(&backend.live),
             })
             .collect();
         Self {
             generation,
-            picker: balance::Pool::build(algorithm, members),
+            picker: balance::Pool::build(algorithm, members, &balance::Options::default()),
             backends: backends.into_iter().map(|(_, backend)| backend).collect(),
         }
     }

@@ -2,7 +2,8 @@
 
 use std::hint::select_unpredictable;
 
-use super::Seats;
+use super::seats::{Seats, keeps};
+use crate::standing::Standing;
 use crate::tried::Tried;
 
 /// Where random numbers come from. The engine has a generator in each worker; a test has one with a known seed.
@@ -29,7 +30,7 @@ struct Lot {
     alias: u32,
 }
 
-/// Draws that hit a tried or full seat before a draw gives up.
+/// Draws that hit a tried, full or closed seat, or one that has less than its weight just then, before a draw gives up.
 const REDRAWS: usize = 8;
 
 impl Lots {
@@ -66,7 +67,8 @@ impl Lots {
         select_unpredictable((bits as u32) < lot.threshold, column as u32, lot.alias) as usize
     }
 
-    /// One seat that is usable and isn't `except`, if one comes within a few draws.
+    /// One seat that is usable and isn't `except`, if one comes within a few draws: each with a chance of its effective
+    /// weight.
     pub(super) fn draw_usable(
         &self,
         seats: &Seats,
@@ -74,9 +76,12 @@ impl Lots {
         except: Option<usize>,
         rng: &mut impl Random,
     ) -> Option<usize> {
-        (0..REDRAWS)
-            .map(|_| self.draw(rng))
-            .find(|&seat| Some(seat) != except && seats.is_usable(seat, tried))
+        (0..REDRAWS).find_map(|_| {
+            let seat = self.draw(rng);
+            let share = seats.seat(seat).share();
+            let kept = share == Standing::WHOLE || keeps(share, rng.next_u64());
+            (Some(seat) != except && kept && seats.has_room(seat, tried)).then_some(seat)
+        })
     }
 }
 
@@ -85,7 +90,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::algorithm::Seat;
+    use crate::algorithm::seats::Seat;
     use crate::live::BackendLive;
 
     fn seats(weights: &[u32]) -> Seats {

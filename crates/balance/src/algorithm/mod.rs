@@ -1,18 +1,24 @@
-//! The ways of choosing, one file each, and what they share: who sits where, and how two loads compare.
+//! The ways of choosing, one file each, and what they share: [`seats`] (who sits where), [`score`] (how two loads
+//! compare), [`draw`] (randomness by weight).
 
 mod draw;
 mod first;
-mod least_connections;
+mod least;
 mod random;
 mod round_robin;
+mod score;
+pub(crate) mod seats;
 
-use std::sync::Arc;
+use std::time::Instant;
 
 pub use draw::Random;
+use score::{Connections, Time};
+use seats::Seats;
 
-use crate::cursor::Cursor;
-use crate::live::BackendLive;
-use crate::tried::Tried;
+use crate::cursor::Place;
+use crate::latency::LeastTime;
+use crate::live::PoolLive;
+use crate::pool::Ask;
 
 /// How a pool chooses. Each honours weights, except `First`, whose order is its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,92 +28,40 @@ pub enum Algorithm {
     /// The lowest (active + 1) / weight, ties going round. Exact up to 64 members of non-zero weight, above that
     /// the lowest of 16 drawn by weight.
     LeastConnections,
-    /// The better, by that score, of two drawn by weight.
-    Random,
+    /// The lowest (active + 1) × time / weight, found in the same way. A member of which nothing is known gets one
+    /// request, and until that is answered counts as one that takes a second.
+    LeastTime(LeastTime),
+    /// The best, by a score, of some drawn by weight.
+    Random {
+        /// How many are drawn; none counts as one.
+        choices: u8,
+        /// What the best is.
+        by: Score,
+    },
     /// The first in order that has a free slot.
     First,
 }
 
-/// A member that can be picked at all. Packed apart from `Member`, whose id no pick reads.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) live: Arc<BackendLive>,
-    pub(crate) weight: u32,
-    pub(crate) member: u32,
-    pub(crate) limit: Option<u32>,
+/// By what members are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Score {
+    /// (active + 1) / weight.
+    LeastConnections,
+    /// (active + 1) × time / weight.
+    LeastTime(LeastTime),
 }
 
-/// The members of non-zero weight, in the pool's order. An index into them is a *seat*.
-#[derive(Debug)]
-pub(crate) struct Seats {
-    seats: Vec<Seat>,
-    /// Whether any has a limit; most pools have none, and then nobody can be full.
-    limited: bool,
-}
+impl Algorithm {
+    /// Two choices, by least connections.
+    pub const TWO_CHOICES: Self = Self::Random { choices: 2, by: Score::LeastConnections };
 
-impl Seats {
-    pub(crate) fn new(seats: impl Iterator<Item = Seat>) -> Self {
-        let seats: Vec<Seat> = seats.collect();
-        let limited = seats.iter().any(|seat| seat.limit.is_some());
-        Self { seats, limited }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.seats.len()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
-    }
-
-    pub(crate) fn member(&self, seat: usize) -> usize {
-        self.seats[seat].member as usize
-    }
-
-    fn weight(&self, seat: usize) -> u32 {
-        self.seats[seat].weight
-    }
-
-    /// Whether every seat is usable for this request without looking.
-    fn all_usable(&self, tried: &Tried) -> bool {
-        !self.limited && tried.is_empty()
-    }
-
-    /// Not tried, and not full as far as a look can tell.
-    fn is_usable(&self, seat: usize, tried: &Tried) -> bool {
-        let seat = &self.seats[seat];
-        seat.limit.is_none_or(|max| seat.live.in_flight() < max) && !tried.contains(seat.member as usize)
-    }
-
-    /// Takes the slot. Fails only where there is a limit and another worker was quicker.
-    fn take(&self, seat: usize) -> bool {
-        let seat = &self.seats[seat];
-        match seat.limit {
-            None => {
-                seat.live.begin();
-                true
-            }
-            Some(max) => seat.live.try_begin(max),
+    /// How it wants to know the time that answers took, if it does.
+    #[must_use]
+    pub fn timing(self) -> Option<LeastTime> {
+        match self {
+            Self::LeastTime(how) | Self::Random { by: Score::LeastTime(how), .. } => Some(how),
+            _ => None,
         }
-    }
-
-    fn score(&self, seat: usize) -> Score {
-        let seat = &self.seats[seat];
-        Score { requests: u64::from(seat.live.in_flight()) + 1, weight: u64::from(seat.weight) }
-    }
-}
-
-/// (active + 1) / weight, as it would be after the pick.
-#[derive(Clone, Copy)]
-struct Score {
-    requests: u64,
-    weight: u64,
-}
-
-impl Score {
-    /// Exact: the fractions are compared by their cross products, which fit 49 bits.
-    fn is_below(self, other: Score) -> bool {
-        self.requests * other.weight < other.requests * self.weight
     }
 }
 
@@ -115,51 +69,69 @@ impl Score {
 #[derive(Debug)]
 pub(crate) enum Table {
     RoundRobin(round_robin::Tree),
-    LeastConnections(least_connections::LeastConnections),
-    Random(draw::Lots),
+    LeastConnections(least::Least),
+    LeastTime(least::Least, LeastTime),
+    Random { lots: draw::Lots, choices: u8, by: Score },
     First,
+}
+
+/// One pick as a table sees it.
+pub(crate) struct Pick<'a, R> {
+    pub(crate) ask: &'a Ask<'a>,
+    pub(crate) pool: &'a PoolLive,
+    pub(crate) rng: &'a mut R,
+    pub(crate) now: Instant,
 }
 
 impl Table {
     pub(crate) fn build(algorithm: Algorithm, seats: &Seats) -> Self {
         match algorithm {
             Algorithm::RoundRobin => Self::RoundRobin(round_robin::Tree::build(seats)),
-            Algorithm::LeastConnections => {
-                Self::LeastConnections(least_connections::LeastConnections::build(seats))
-            }
-            Algorithm::Random => Self::Random(draw::Lots::build(seats)),
+            Algorithm::LeastConnections => Self::LeastConnections(least::Least::build(seats)),
+            Algorithm::LeastTime(how) => Self::LeastTime(least::Least::build(seats), how),
+            Algorithm::Random { choices, by } => Self::Random { lots: draw::Lots::build(seats), choices, by },
             Algorithm::First => Self::First,
         }
     }
 
-    pub(crate) fn pick(
+    /// Takes a slot of the seat it picks.
+    pub(crate) fn pick<R: Random>(
         &self,
         seats: &Seats,
-        cursor: &mut Cursor,
-        tried: &Tried,
-        rng: &mut impl Random,
+        place: &mut Place,
+        pick: &mut Pick<'_, R>,
     ) -> Option<usize> {
         if seats.is_empty() {
             return None;
         }
-        match self {
-            Self::RoundRobin(tree) => tree.pick(seats, &mut cursor.current, tried),
-            Self::LeastConnections(table) => table.pick(seats, &mut cursor.turn, tried, rng),
-            Self::Random(lots) => random::pick(lots, seats, tried, rng),
-            Self::First => first::pick(seats, tried),
+        let (tried, rng) = (pick.ask.tried, &mut *pick.rng);
+        let time = |how| Time(pick.pool.moment(pick.now, how));
+        match *self {
+            Self::RoundRobin(ref tree) => tree.pick(seats, &mut place.current, tried, rng),
+            Self::LeastConnections(ref least) => least.pick(seats, &mut place.turn, tried, rng, Connections),
+            Self::LeastTime(ref least, how) => least.pick(seats, &mut place.turn, tried, rng, time(how)),
+            Self::Random { ref lots, choices, by: Score::LeastConnections } => {
+                random::pick(lots, choices, seats, tried, rng, Connections)
+            }
+            Self::Random { ref lots, choices, by: Score::LeastTime(how) } => {
+                random::pick(lots, choices, seats, tried, rng, time(how))
+            }
+            Self::First => first::pick(seats, tried, rng),
         }
     }
 
-    /// Sets `cursor` to where this worker begins.
-    pub(crate) fn start(&self, seats: &Seats, cursor: &mut Cursor, worker: usize, workers: usize) {
+    /// Where this worker begins.
+    pub(crate) fn start(&self, seats: &Seats, worker: usize, workers: usize) -> Place {
+        let mut place = Place::default();
         match self {
-            Self::RoundRobin(tree) => cursor.current = tree.start(worker, workers),
-            Self::LeastConnections(_) => cursor.turn = worker * seats.len() / workers,
-            Self::Random(_) | Self::First => {}
+            Self::RoundRobin(tree) => place.current = tree.start(worker, workers),
+            Self::LeastConnections(_) | Self::LeastTime(..) => place.turn = worker * seats.len() / workers,
+            Self::Random { .. } | Self::First => {}
         }
+        place
     }
 
-    /// How many running weights a cursor of this table has.
+    /// How many running weights a place in this table has.
     pub(crate) fn slots(&self) -> usize {
         match self {
             Self::RoundRobin(tree) => tree.slots(),

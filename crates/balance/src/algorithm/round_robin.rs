@@ -8,9 +8,14 @@
 //! their weights. A node then gets exactly its weight of its parent's picks in a cycle and deals them out exactly,
 //! so shares stay exact over a cycle, at a cost of some tens of slots a level (three levels at 10,000).
 //!
+//! A member that stands for a part of its weight gives the rest of its turns away: the turn counts as its own and the
+//! rotation goes on.
+//!
 //! The members of a node are every g-th of the pool: equal weights still come in about the pool's order.
 
-use super::Seats;
+use super::draw::Random;
+use super::seats::{Seats, keeps};
+use crate::standing::Standing;
 use crate::tried::Tried;
 
 /// Children of a node at most: as many as a word has bits.
@@ -44,25 +49,52 @@ struct Node {
 trait Takes {
     /// The children of a leaf that can't be used, one bit each.
     fn blocked(&self, seats: &[u32]) -> u64;
-    fn take(&self, seat: usize) -> bool;
+    fn land(&mut self, seat: usize) -> Landing;
 }
 
-struct Request<'a> {
+/// What comes of the rotation's turn to a seat.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Landing {
+    /// It has the request.
+    Taken,
+    /// Its turn is over, and the request goes on to the next.
+    Passed,
+    /// It isn't its turn: it can't be used.
+    Blocked,
+}
+
+struct Request<'a, R> {
     seats: &'a Seats,
     tried: &'a Tried,
+    rng: &'a mut R,
+    /// Turns that may still be passed on.
+    passes: u32,
 }
 
-impl Takes for Request<'_> {
+/// Turns that members of little weight pass on before one of them takes the request. So many in a row mean that the
+/// whole rotation has next to no weight, and then all are about as good.
+const PASSES: u32 = 32;
+
+impl<R: Random> Takes for Request<'_, R> {
     fn blocked(&self, seats: &[u32]) -> u64 {
-        if self.seats.all_usable(self.tried) {
+        if self.seats.none_taken(self.tried) {
             return 0;
         }
         let usable = |seat: u32| self.seats.is_usable(seat as usize, self.tried);
         seats.iter().enumerate().filter(|&(_, &seat)| !usable(seat)).fold(0, |bits, (at, _)| bits | 1 << at)
     }
 
-    fn take(&self, seat: usize) -> bool {
-        self.seats.take(seat)
+    fn land(&mut self, seat: usize) -> Landing {
+        let seat = self.seats.seat(seat);
+        let share = seat.share();
+        if share == 0 {
+            return Landing::Blocked;
+        }
+        if share < Standing::WHOLE && self.passes > 0 && !keeps(share, self.rng.next_u64()) {
+            self.passes -= 1;
+            return Landing::Passed;
+        }
+        if seat.take() { Landing::Taken } else { Landing::Blocked }
     }
 }
 
@@ -73,8 +105,8 @@ impl Takes for HeadStart {
         0
     }
 
-    fn take(&self, _: usize) -> bool {
-        true
+    fn land(&mut self, _: usize) -> Landing {
+        Landing::Taken
     }
 }
 
@@ -117,29 +149,49 @@ impl Tree {
         let mut current = vec![0; self.slots()];
         let picks = self.cycle.min(MAX_HEAD_START) * worker as u64 / workers as u64;
         for _ in 0..picks {
-            self.pick_below(self.nodes.len() - 1, &mut current, &HeadStart);
+            self.pick_below(self.nodes.len() - 1, &mut current, &mut HeadStart);
         }
         current
     }
 
-    pub(super) fn pick(&self, seats: &Seats, current: &mut [i64], tried: &Tried) -> Option<usize> {
-        self.pick_below(self.nodes.len() - 1, current, &Request { seats, tried })
+    pub(super) fn pick(
+        &self,
+        seats: &Seats,
+        current: &mut [i64],
+        tried: &Tried,
+        rng: &mut impl Random,
+    ) -> Option<usize> {
+        let mut request = Request { seats, tried, rng, passes: PASSES };
+        loop {
+            let (seat, landing) = self.pick_below(self.nodes.len() - 1, current, &mut request)?;
+            if landing == Landing::Taken {
+                return Some(seat);
+            }
+        }
     }
 
     /// A child that turns out to have nobody usable is left out and the next best asked, so a pick finds whoever
     /// is usable, and only a pool that is full throughout is walked throughout.
-    fn pick_below(&self, node: usize, current: &mut [i64], from: &impl Takes) -> Option<usize> {
+    fn pick_below(
+        &self,
+        node: usize,
+        current: &mut [i64],
+        from: &mut impl Takes,
+    ) -> Option<(usize, Landing)> {
         let Node { start, end, total, leaf } = self.nodes[node];
         let (start, end) = (start as usize, end as usize);
         let mut blocked = if leaf { from.blocked(&self.below[start..end]) } else { 0 };
         loop {
             let best = highest(&current[start..end], &self.weights[start..end], blocked)?;
             let below = self.below[start + best] as usize;
-            let picked =
-                if leaf { from.take(below).then_some(below) } else { self.pick_below(below, current, from) };
-            if picked.is_some() {
+            let landed = if leaf {
+                Some((below, from.land(below))).filter(|landed| landed.1 != Landing::Blocked)
+            } else {
+                self.pick_below(below, current, from)
+            };
+            if landed.is_some() {
                 turn(&mut current[start..end], &self.weights[start..end], blocked, total, best);
-                return picked;
+                return landed;
             }
             blocked |= 1 << best;
         }

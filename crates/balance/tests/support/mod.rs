@@ -2,12 +2,25 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use fairlead_balance::{Algorithm, Cursor, Live, Member, NoBackend, Picker, Pool, Random, Tried};
+use fairlead_balance::{
+    Algorithm, Ask, Average, Cursor, LeastTime, Live, Member, NoBackend, Options, Picker, Pool, Random,
+    Score, Tried,
+};
 
-pub(crate) const ALL: [Algorithm; 4] =
-    [Algorithm::RoundRobin, Algorithm::LeastConnections, Algorithm::Random, Algorithm::First];
+pub(crate) const TIME: LeastTime = LeastTime { average: Average::PeakEwma, window: Duration::from_secs(10) };
+
+pub(crate) const ALL: [Algorithm; 8] = [
+    Algorithm::RoundRobin,
+    Algorithm::LeastConnections,
+    Algorithm::LeastTime(TIME),
+    Algorithm::TWO_CHOICES,
+    Algorithm::Random { choices: 1, by: Score::LeastConnections },
+    Algorithm::Random { choices: 5, by: Score::LeastConnections },
+    Algorithm::Random { choices: 2, by: Score::LeastTime(TIME) },
+    Algorithm::First,
+];
 
 /// Sebastiano Vigna's splitmix64.
 pub(crate) struct SplitMix(pub(crate) u64);
@@ -36,12 +49,24 @@ pub(crate) fn picker(algorithm: Algorithm, weights: &[u32]) -> Picker {
 
 pub(crate) fn picker_with_limits(algorithm: Algorithm, members: &[(u32, Option<u32>)]) -> Picker {
     let live = Live::new();
-    let member = |(index, &(weight, max_in_flight)): (usize, &(u32, Option<u32>))| {
+    let sit = |(index, &(weight, max_in_flight)): (usize, &(u32, Option<u32>))| {
         let id = index.to_string();
-        let live = live.backend("pool", &id, "192.0.2.1:80");
-        Member { id, weight, max_in_flight, live }
+        Member { weight, max_in_flight, ..member(&live, &id) }
     };
-    Pool::build(algorithm, members.iter().enumerate().map(member).collect())
+    Pool::build(algorithm, members.iter().enumerate().map(sit).collect(), &Options::default())
+}
+
+/// A member of weight 1 with nothing else said about it.
+pub(crate) fn member(live: &Live, id: &str) -> Member {
+    Member {
+        id: id.into(),
+        hash_name: id.into(),
+        weight: 1,
+        max_in_flight: None,
+        zone: None,
+        backup: false,
+        live: live.backend("pool", id, "192.0.2.1:80"),
+    }
 }
 
 /// A picker with one worker's cursor and randomness of its own.
@@ -49,7 +74,7 @@ pub(crate) struct Worker<'a> {
     pub(crate) picker: &'a Picker,
     pub(crate) cursor: Cursor,
     rng: SplitMix,
-    now: Instant,
+    pub(crate) now: Instant,
 }
 
 impl<'a> Worker<'a> {
@@ -67,7 +92,11 @@ impl<'a> Worker<'a> {
     }
 
     pub(crate) fn pick(&mut self, tried: &Tried) -> Result<usize, NoBackend> {
-        self.picker.pick(&mut self.cursor, tried, &mut self.rng, self.now)
+        self.pick_for(&Ask { tried, key: None })
+    }
+
+    pub(crate) fn pick_for(&mut self, ask: &Ask<'_>) -> Result<usize, NoBackend> {
+        self.picker.pick(ask, &mut self.cursor, &mut self.rng, self.now)
     }
 
     /// A request that is over before the next one comes.

@@ -142,7 +142,9 @@ impl From<balance::Failure> for Failure {
             balance::Failure::TimedOut => Self::ANSWER_TIMEOUT,
             balance::Failure::Invalid => Self::MALFORMED,
             balance::Failure::NoBackend(NoBackend::AllFull) => Self::ALL_FULL,
-            balance::Failure::NoBackend(NoBackend::Empty | NoBackend::AllTried) => Self::NO_BACKEND,
+            balance::Failure::NoBackend(NoBackend::Empty | NoBackend::NoneUsable | NoBackend::AllTried) => {
+                Self::NO_BACKEND
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use fairlead_balance::{Attempts, Outcome};
+use fairlead_balance::{Ask, Attempts, Outcome};
 
 use super::account::Account;
 use super::exchange::{Gone, Order, Trouble};
@@ -17,9 +17,10 @@ use crate::upstream::{Connection, DialFailure};
 /// Takes a place at a backend that was not tried yet.
 pub(super) fn pick(order: &Order<'_>, attempts: &Attempts) -> Result<Slot, Trouble> {
     let members = order.route.pool.members();
+    let ask = Ask { tried: attempts.tried(), key: None };
     let picked = members.shared.picker.pick(
+        &ask,
         &mut members.cursor.borrow_mut(),
-        attempts.tried(),
         &mut *order.client.worker.rng.borrow_mut(),
         clock::now(),
     );

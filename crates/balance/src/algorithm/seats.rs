@@ -1,0 +1,107 @@
+//! Who sits where: the members that can be picked at all, packed apart from what no pick reads.
+
+use std::sync::Arc;
+
+use crate::live::BackendLive;
+use crate::tried::Tried;
+
+/// A member that can be picked at all.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) live: Arc<BackendLive>,
+    pub(crate) weight: u32,
+    pub(crate) member: u32,
+    pub(crate) limit: Option<u32>,
+}
+
+impl Seat {
+    /// What of its weight it stands for now, of 65,536; nothing while new clients aren't to be sent to it.
+    #[inline]
+    pub(crate) fn share(&self) -> u32 {
+        let standing = self.live.standing();
+        if standing.is_open() { standing.share() } else { 0 }
+    }
+
+    /// Weight × share. At most 65,535 × 65,536, so it fits.
+    #[inline]
+    pub(crate) fn effective_weight(&self) -> u32 {
+        self.weight * self.share()
+    }
+
+    /// Takes the slot. Fails only where there is a limit and another worker was quicker.
+    pub(crate) fn take(&self) -> bool {
+        take(&self.live, self.limit)
+    }
+}
+
+/// Takes a slot at a backend, if there is one.
+pub(crate) fn take(live: &BackendLive, limit: Option<u32>) -> bool {
+    match limit {
+        None => {
+            live.begin();
+            true
+        }
+        Some(max) => live.try_begin(max),
+    }
+}
+
+/// Whether a backend of this share takes a request that drew 16 of these bits. A whole share always does.
+pub(crate) fn keeps(share: u32, bits: u64) -> bool {
+    (bits >> 48) < u64::from(share)
+}
+
+/// The members of non-zero weight, in the pool's order. An index into them is a *seat*.
+#[derive(Debug)]
+pub(crate) struct Seats {
+    seats: Vec<Seat>,
+    /// Whether any has a limit; most pools have none, and then nobody can be full.
+    limited: bool,
+}
+
+impl Seats {
+    pub(crate) fn new(seats: impl Iterator<Item = Seat>) -> Self {
+        let seats: Vec<Seat> = seats.collect();
+        let limited = seats.iter().any(|seat| seat.limit.is_some());
+        Self { seats, limited }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.seats.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter()
+    }
+
+    pub(crate) fn seat(&self, seat: usize) -> &Seat {
+        &self.seats[seat]
+    }
+
+    pub(crate) fn member(&self, seat: usize) -> usize {
+        self.seats[seat].member as usize
+    }
+
+    pub(crate) fn weight(&self, seat: usize) -> u32 {
+        self.seats[seat].weight
+    }
+
+    /// Whether no seat can be full or tried; whether each is open has to be looked at still.
+    pub(crate) fn none_taken(&self, tried: &Tried) -> bool {
+        !self.limited && tried.is_empty()
+    }
+
+    /// Not tried, and not full as far as a look can tell.
+    pub(crate) fn has_room(&self, seat: usize, tried: &Tried) -> bool {
+        let seat = &self.seats[seat];
+        seat.limit.is_none_or(|max| seat.live.in_flight() < max) && !tried.contains(seat.member as usize)
+    }
+
+    /// Open, not tried, and not full as far as a look can tell.
+    pub(crate) fn is_usable(&self, seat: usize, tried: &Tried) -> bool {
+        self.seats[seat].share() > 0 && self.has_room(seat, tried)
+    }
+}

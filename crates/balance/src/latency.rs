@@ -1,0 +1,191 @@
+//! How long a backend takes to answer: one moving average, in one atomic, for all workers.
+//!
+//! Peak-EWMA as in Finagle and linkerd: a sample above the average replaces it at once, one below moves it by as much
+//! of the window as has passed since the sample before. While no sample comes the estimate falls towards nothing, so a
+//! backend that was slow is asked again some day. The weight of a sample is time, not number: a thousand samples in
+//! a millisecond move the average no more than one.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How answers' times are averaged, and so how least time weighs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeastTime {
+    /// What a slower answer does.
+    pub average: Average,
+    /// After this long without it, a past answer has lost 63 % of its weight.
+    pub window: Duration,
+}
+
+impl Default for LeastTime {
+    fn default() -> Self {
+        Self { average: Average::PeakEwma, window: Duration::from_secs(10) }
+    }
+}
+
+/// What a slower answer does to the average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Average {
+    /// It becomes the average at once, since what is slow now costs now.
+    PeakEwma,
+    /// It moves the average as a faster one does.
+    Ewma,
+}
+
+/// Time of the last sample (40 bits of [`TICK`]s: 3 years) and the average (24 bits, those of an `f32` in seconds without
+/// its sign and its last 7: 5 digits). All zero: nothing is known.
+#[derive(Debug, Default)]
+pub(crate) struct Latency(AtomicU64);
+
+/// The unit of time between samples.
+const TICK: Duration = Duration::from_micros(100);
+
+const VALUE_BITS: u32 = 24;
+const LOST_BITS: u32 = 7;
+
+/// Ticks in a span, which fit in what a [`Latency`] has for them.
+pub(crate) fn ticks(span: Duration) -> u64 {
+    const PER_SECOND: u64 = 10_000;
+    let ticks =
+        span.as_secs().saturating_mul(PER_SECOND) + u64::from(span.subsec_micros()) / TICK.as_micros() as u64;
+    ticks.min((1 << (64 - VALUE_BITS)) - 1)
+}
+
+/// A point in time as averages see it: the decay from here on is one multiplication for each backend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    ticks: u64,
+    /// Halvings in a tick.
+    rate: f32,
+    peak: bool,
+}
+
+impl Moment {
+    #[expect(clippy::cast_precision_loss, reason = "a window needs no 24 bits")]
+    pub(crate) fn new(ticks_now: u64, how: LeastTime) -> Self {
+        let window = ticks(how.window).max(1) as f32;
+        Self {
+            ticks: ticks_now,
+            rate: std::f32::consts::LOG2_E / window,
+            peak: how.average == Average::PeakEwma,
+        }
+    }
+
+    /// What is left of a weight after the time since `then`.
+    #[expect(clippy::cast_precision_loss, reason = "after 2^24 ticks nothing is left of any weight")]
+    fn left_since(self, then: u64) -> f32 {
+        power_of_half(self.ticks.saturating_sub(then) as f32 * self.rate)
+    }
+}
+
+impl Latency {
+    /// Takes a sample. A worker that lost a race to another's sample judges its own again.
+    pub(crate) fn observe(&self, sample: Duration, moment: Moment) {
+        let sample = sample.as_secs_f32().max(f32::MIN_POSITIVE);
+        let _ = self.0.fetch_update(Relaxed, Relaxed, |packed| {
+            let Some((average, then)) = unpack(packed) else { return Some(pack(sample, moment.ticks)) };
+            if moment.peak && sample > average {
+                return Some(pack(sample, moment.ticks.max(then)));
+            }
+            // In the same tick nothing has passed that could move the average: no write, no bouncing line.
+            (moment.ticks > then).then(|| {
+                let left = moment.left_since(then);
+                pack(average * left + sample * (1.0 - left), moment.ticks)
+            })
+        });
+    }
+
+    /// The average in seconds as of now, or `None` if nothing is known.
+    pub(crate) fn estimate(&self, moment: Moment) -> Option<f32> {
+        let (average, then) = unpack(self.0.load(Relaxed))?;
+        Some(average * moment.left_since(then))
+    }
+
+    /// Another address: what was learnt is void.
+    pub(crate) fn forget(&self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
+/// An average is never rounded to nothing, which would mean that nothing is known.
+fn pack(average: f32, ticks: u64) -> u64 {
+    let value = average.max(f32::MIN_POSITIVE).to_bits() >> LOST_BITS;
+    ticks << VALUE_BITS | u64::from(value)
+}
+
+fn unpack(packed: u64) -> Option<(f32, u64)> {
+    let value = (packed as u32 & ((1 << VALUE_BITS) - 1)) << LOST_BITS;
+    (value != 0).then(|| (f32::from_bits(value), packed >> VALUE_BITS))
+}
+
+/// 2⁻ˣ for x ≥ 0, right to 2 parts in 10,000: additions and multiplications only, so that a pick can afford it for each
+/// backend and every machine gets the same.
+#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "the whole part is 0 to 126")]
+fn power_of_half(x: f32) -> f32 {
+    let x = x.min(126.0);
+    let whole = x as u32;
+    let rest = whole as f32 - x;
+    // The cubic that is 1 at 0 and 1/2 at -1 and nowhere in between further from 2^rest than any other such cubic.
+    let fraction = 1.0 + rest * (0.691_148 + rest * (0.229_666 + rest * 0.038_518));
+    f32::from_bits((127 - whole) << 23) * fraction
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: f64, average: Average) -> Moment {
+        let how = LeastTime { average, window: Duration::from_secs(10) };
+        Moment::new(ticks(Duration::from_secs_f64(seconds)), how)
+    }
+
+    proptest! {
+        #[test]
+        fn decay_is_two_to_the_minus_x(x in 0.0_f32..120.0) {
+            let expected = (-x).exp2();
+            prop_assert!((power_of_half(x) - expected).abs() <= 2e-4 * expected, "{x}");
+        }
+
+        #[test]
+        fn estimates_are_those_of_the_formula(
+            samples in prop::collection::vec((0.0_f64..5.0, 1e-6_f64..10.0), 1..50),
+            peak in any::<bool>(),
+        ) {
+            let average = if peak { Average::PeakEwma } else { Average::Ewma };
+            let latency = Latency::default();
+            let mut now = 0.0;
+            let mut model: Option<(f64, f64)> = None;
+            for (gap, sample) in samples {
+                // Whole ticks, as the packed time has them.
+                now += (gap * 10_000.0).floor() / 10_000.0;
+                latency.observe(Duration::from_secs_f64(sample), at(now, average));
+                model = Some(match model {
+                    Some((average, then)) if !(peak && sample > average) => {
+                        let left = (-(now - then) / 10.0).exp();
+                        (average * left + sample * (1.0 - left), now)
+                    }
+                    _ => (sample, now),
+                });
+                let expected = model.expect("a sample was taken").0 * (-0.3_f64).exp();
+                let estimate = f64::from(latency.estimate(at(now + 3.0, average)).expect("a sample was taken"));
+                prop_assert!((estimate / expected - 1.0).abs() < 0.01, "{estimate} is not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_peak_counts_at_once_and_fades() {
+        let latency = Latency::default();
+        assert_eq!(latency.estimate(at(0.0, Average::PeakEwma)), None);
+        latency.observe(Duration::from_millis(10), at(1.0, Average::PeakEwma));
+        latency.observe(Duration::from_secs(1), at(1.0, Average::PeakEwma));
+        latency.observe(Duration::from_millis(10), at(1.0, Average::PeakEwma));
+        let estimate =
+            |seconds| latency.estimate(at(seconds, Average::PeakEwma)).expect("samples were taken");
+        assert!((estimate(1.0) - 1.0).abs() < 1e-4);
+        assert!((estimate(11.0) - 0.3679).abs() < 1e-3);
+        assert!(estimate(1e6) < 1e-30 && estimate(1e6) > 0.0);
+    }
+}
