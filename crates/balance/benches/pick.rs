@@ -12,18 +12,33 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fairlead_balance::{
-    Algorithm, Ask, Average, Cursor, LeastTime, Live, Member, Options, Picker, Pool, Random, Tried,
+    Algorithm, Ask, Average, Cursor, HashTable, LeastTime, Live, Member, Options, Picker, Pool, Random,
+    Score, Tried,
 };
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 const TIME: LeastTime = LeastTime { average: Average::PeakEwma, window: Duration::from_secs(10) };
 
-const ALGORITHMS: [Algorithm; 5] = [
+const fn consistent(table: HashTable, bounded_load: Option<u32>) -> Algorithm {
+    Algorithm::ConsistentHash { table, bounded_load }
+}
+
+/// Rendezvous is refused above this.
+const RENDEZVOUS_MOST: u64 = 1_000;
+
+const ALGORITHMS: [Algorithm; 12] = [
     Algorithm::RoundRobin,
     Algorithm::LeastConnections,
     Algorithm::LeastTime(TIME),
     Algorithm::TWO_CHOICES,
+    Algorithm::Random { choices: 2, by: Score::LeastTime(TIME) },
+    Algorithm::IpHash { v6_prefix: 64 },
+    consistent(HashTable::Ring, None),
+    consistent(HashTable::Maglev, None),
+    consistent(HashTable::Rendezvous, None),
+    consistent(HashTable::Ring, Some(1_250)),
+    consistent(HashTable::Maglev, Some(1_250)),
     Algorithm::First,
 ];
 const BATCH: u32 = 1_000;
@@ -32,9 +47,14 @@ const BATCHES: usize = 5_000;
 const WRITES_A_SECOND: u32 = 200_000;
 
 fn main() {
+    println!(r#"{{"table":"maglev","members":1000,"build_ms":{:.2}}}"#, build_ms(HashTable::Maglev));
+    println!(r#"{{"table":"ring","members":1000,"build_ms":{:.2}}}"#, build_ms(HashTable::Ring));
     for algorithm in ALGORITHMS {
         for members in [10, 100, 1_000, 10_000] {
             for (weights, weight) in [("equal", equal as fn(u64) -> u32), ("mixed", mixed)] {
+                if algorithm == consistent(HashTable::Rendezvous, None) && members > RENDEZVOUS_MOST {
+                    continue;
+                }
                 let ns = measure(&picker(algorithm, members, weight));
                 let algorithm = name(algorithm);
                 println!(
@@ -50,7 +70,14 @@ fn name(algorithm: Algorithm) -> &'static str {
         Algorithm::RoundRobin => "round_robin",
         Algorithm::LeastConnections => "least_connections",
         Algorithm::LeastTime(_) => "least_time",
-        Algorithm::Random { .. } => "random",
+        Algorithm::Random { by: Score::LeastConnections, .. } => "random",
+        Algorithm::Random { by: Score::LeastTime(_), .. } => "random_by_time",
+        Algorithm::IpHash { .. } => "ip_hash",
+        Algorithm::ConsistentHash { table: HashTable::Ring, bounded_load: None } => "ring",
+        Algorithm::ConsistentHash { table: HashTable::Maglev, bounded_load: None } => "maglev",
+        Algorithm::ConsistentHash { table: HashTable::Rendezvous, .. } => "rendezvous",
+        Algorithm::ConsistentHash { table: HashTable::Ring, .. } => "ring_bounded",
+        Algorithm::ConsistentHash { table: HashTable::Maglev, .. } => "maglev_bounded",
         Algorithm::First => "first",
     }
 }
@@ -78,6 +105,20 @@ fn picker(algorithm: Algorithm, members: u64, weight: fn(u64) -> u32) -> Picker 
     Pool::build(algorithm, (0..members).map(member).collect(), &Options::default())
 }
 
+/// Milliseconds of CPU to build the table of 1,000 members, the least of ten.
+fn build_ms(table: HashTable) -> f64 {
+    let members = picker(Algorithm::First, 1_000, equal).members().to_vec();
+    let build = |_| {
+        let members = members.clone();
+        let begun = cpu_time();
+        let built = Pool::build(consistent(table, None), members, &Options::default());
+        let spent = cpu_time().saturating_sub(begun);
+        assert_eq!(built.members().len(), 1_000);
+        spent.as_secs_f64() * 1e3
+    };
+    (0..10).map(build).fold(f64::INFINITY, f64::min)
+}
+
 /// Nanoseconds of CPU a pick, the median of the batches.
 fn measure(picker: &Picker) -> f64 {
     let stop = AtomicBool::new(false);
@@ -99,13 +140,16 @@ fn measure(picker: &Picker) -> f64 {
 
 fn pick(picker: &Picker) -> Vec<Duration> {
     let mut cursor = Cursor::new(picker, 0, 2);
-    let mut rng = SplitMix(1);
+    let (mut rng, mut keys) = (SplitMix(1), SplitMix(3));
     let now = now();
+    for member in 0..picker.members().len() {
+        picker.observe(member, Duration::from_micros(500 + keys.next_u64() % 1_000), now);
+    }
     let mut served = Vec::with_capacity(BATCH as usize);
     let batch = |_| {
         let begun = cpu_time();
         for _ in 0..BATCH {
-            let ask = Ask { tried: &Tried::new(), key: None };
+            let ask = Ask { tried: &Tried::new(), key: Some(keys.next_u64()) };
             served.extend(picker.pick(&ask, &mut cursor, &mut rng, now));
         }
         let spent = cpu_time().saturating_sub(begun);

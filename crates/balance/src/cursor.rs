@@ -26,6 +26,18 @@ pub(crate) struct Place {
     pub(crate) turn: usize,
     /// The weight that was open, as of so many changes of standings.
     pub(crate) open: Option<(u32, u64)>,
+    /// Bounded load: what the group has, as it was a few picks ago.
+    pub(crate) load: Load,
+}
+
+/// A sum over a group that is made anew every few picks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) in_flight: u64,
+    /// The open weight × 65,536.
+    pub(crate) weight: u64,
+    /// Picks for which it still is new enough.
+    pub(crate) fresh_for: usize,
 }
 
 impl Cursor {

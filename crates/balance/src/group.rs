@@ -3,7 +3,7 @@
 use crate::algorithm::seats::{Seat, Seats, keeps};
 use crate::algorithm::{Algorithm, Pick, Random, Table};
 use crate::cursor::Place;
-use crate::hash::mix;
+use crate::hash::{hash, mix};
 use crate::pool::Member;
 use crate::standing::Standing;
 use crate::tried::Tried;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Group {
     seats: Seats,
     table: Table,
+    digest: u64,
 }
 
 /// Members that serve at the same time: those near by and, if there are others, those further away.
@@ -37,8 +38,15 @@ impl Group {
             member: index as u32,
             limit: member.max_in_flight,
         }));
-        let table = Table::build(algorithm, &seats);
-        Self { seats, table }
+        let names: Vec<&str> = members.iter().map(|(_, member)| member.hash_name.as_str()).collect();
+        let table = Table::build(algorithm, &seats, &names);
+        let digest = table.digest(set_digest(&seats, &names));
+        Self { seats, table, digest }
+    }
+
+    /// Stands for all that a pick depends on and that nodes with the same configuration have in common.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
     }
 
     pub(crate) fn start(&self, worker: usize, workers: usize) -> Place {
@@ -130,6 +138,13 @@ impl Tier {
             keeps(share as u32, bits)
         }
     }
+}
+
+/// The same for the same names and weights, in whatever order.
+fn set_digest(seats: &Seats, names: &[&str]) -> u64 {
+    seats.iter().zip(names).fold(0, |digest, (seat, name)| {
+        digest.wrapping_add(mix(hash(name.as_bytes()), u64::from(seat.weight)))
+    })
 }
 
 /// What the algorithms' sums and products have room for.

@@ -86,9 +86,18 @@ fn avalanche(mut state: u64) -> u64 {
     state ^ (state >> 32)
 }
 
-/// Makes one well-mixed value of two that may be close to others: the finaliser of splitmix64 (S. Vigna).
+/// Makes one well-mixed value of two that may be close to others.
 pub(crate) fn mix(one: u64, other: u64) -> u64 {
-    let mut z = one ^ other.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    finalise(one ^ spread(other))
+}
+
+/// The part of [`mix`] that is the same for every `one`.
+pub(crate) fn spread(other: u64) -> u64 {
+    other.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// The finaliser of splitmix64 (S. Vigna).
+pub(crate) fn finalise(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -29,11 +29,12 @@ mod hash;
 mod latency;
 pub mod limit;
 mod live;
+mod md5;
 mod pool;
 mod standing;
 mod tried;
 
-pub use algorithm::{Algorithm, Random, Score};
+pub use algorithm::{Algorithm, HashTable, Random, Score};
 pub use attempts::{Action, Attempts, Failure, Outcome, RetryPolicy};
 pub use cursor::Cursor;
 pub use hash::{hash, hash_address};

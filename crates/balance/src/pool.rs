@@ -14,6 +14,7 @@ use crate::algorithm::seats::take;
 use crate::algorithm::{Algorithm, Pick, Random};
 use crate::cursor::Cursor;
 use crate::group::{Group, Tier};
+use crate::hash::mix;
 use crate::live::{BackendLive, PoolLive};
 use crate::tried::Tried;
 
@@ -162,6 +163,13 @@ impl Picker {
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
+    }
+
+    /// Stands for the tables that members are picked by: the same on all nodes that have the same members, weights and
+    /// algorithm, in whatever order they are written.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.groups().fold(0, |digest, group| mix(digest, group.digest()))
     }
 
     /// Stands for everything a cursor's place depends on: algorithm, and the members in order.

@@ -1,8 +1,12 @@
 //! The ways of choosing, one file each, and what they share: [`seats`] (who sits where), [`score`] (how two loads
 //! compare), [`draw`] (randomness by weight).
 
+mod bound;
+mod by_key;
+mod consistent_hash;
 mod draw;
 mod first;
+mod ip_hash;
 mod least;
 mod random;
 mod round_robin;
@@ -11,6 +15,8 @@ pub(crate) mod seats;
 
 use std::time::Instant;
 
+use by_key::{ByKey, Lookup};
+use consistent_hash::{Maglev, Ring};
 pub use draw::Random;
 use score::{Connections, Time};
 use seats::Seats;
@@ -38,8 +44,31 @@ pub enum Algorithm {
         /// What the best is.
         by: Score,
     },
+    /// The hash of the client's address modulo the weights.
+    IpHash {
+        /// The bits of an IPv6 address that count. Whoever makes the key goes by it.
+        v6_prefix: u8,
+    },
+    /// The member that the request's key belongs to, so that a member that leaves moves no keys but its own.
+    ConsistentHash {
+        /// How it is found.
+        table: HashTable,
+        /// The most that a member takes, in thousandths of the mean load; `None`: whatever its keys bring.
+        bounded_load: Option<u32>,
+    },
     /// The first in order that has a free slot.
     First,
+}
+
+/// How consistent hashing finds the member of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HashTable {
+    /// The points of libketama.
+    Ring,
+    /// The table of Google's Maglev.
+    Maglev,
+    /// The highest number drawn from key and member. Every pick looks at every member.
+    Rendezvous,
 }
 
 /// By what members are compared.
@@ -72,6 +101,7 @@ pub(crate) enum Table {
     LeastConnections(least::Least),
     LeastTime(least::Least, LeastTime),
     Random { lots: draw::Lots, choices: u8, by: Score },
+    ByKey(ByKey),
     First,
 }
 
@@ -84,12 +114,23 @@ pub(crate) struct Pick<'a, R> {
 }
 
 impl Table {
-    pub(crate) fn build(algorithm: Algorithm, seats: &Seats) -> Self {
+    /// `names` are what hash tables know the seats by.
+    pub(crate) fn build(algorithm: Algorithm, seats: &Seats, names: &[&str]) -> Self {
         match algorithm {
             Algorithm::RoundRobin => Self::RoundRobin(round_robin::Tree::build(seats)),
             Algorithm::LeastConnections => Self::LeastConnections(least::Least::build(seats)),
             Algorithm::LeastTime(how) => Self::LeastTime(least::Least::build(seats), how),
             Algorithm::Random { choices, by } => Self::Random { lots: draw::Lots::build(seats), choices, by },
+            Algorithm::IpHash { .. } => Self::ByKey(ByKey::build(seats, names, None, |seats, names| {
+                Lookup::Modulo(ip_hash::Modulo::build(seats, names))
+            })),
+            Algorithm::ConsistentHash { table, bounded_load } => {
+                Self::ByKey(ByKey::build(seats, names, bounded_load, |seats, names| match table {
+                    HashTable::Ring => Lookup::Ring(Ring::build(seats, names)),
+                    HashTable::Maglev => Lookup::Maglev(Maglev::build(seats, names)),
+                    HashTable::Rendezvous => Lookup::Rendezvous,
+                }))
+            }
             Algorithm::First => Self::First,
         }
     }
@@ -116,6 +157,7 @@ impl Table {
             Self::Random { ref lots, choices, by: Score::LeastTime(how) } => {
                 random::pick(lots, choices, seats, tried, rng, time(how))
             }
+            Self::ByKey(ref by_key) => by_key.pick(seats, place, pick),
             Self::First => first::pick(seats, tried, rng),
         }
     }
@@ -126,9 +168,17 @@ impl Table {
         match self {
             Self::RoundRobin(tree) => place.current = tree.start(worker, workers),
             Self::LeastConnections(_) | Self::LeastTime(..) => place.turn = worker * seats.len() / workers,
-            Self::Random { .. } | Self::First => {}
+            Self::Random { .. } | Self::ByKey(_) | Self::First => {}
         }
         place
+    }
+
+    /// Stands for all that a pick depends on and that is the same on all nodes: `set` does for the members.
+    pub(crate) fn digest(&self, set: u64) -> u64 {
+        match self {
+            Self::ByKey(by_key) => by_key.digest(set),
+            _ => set,
+        }
     }
 
     /// How many running weights a place in this table has.

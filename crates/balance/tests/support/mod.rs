@@ -5,13 +5,34 @@
 use std::time::{Duration, Instant};
 
 use fairlead_balance::{
-    Algorithm, Ask, Average, Cursor, LeastTime, Live, Member, NoBackend, Options, Picker, Pool, Random,
-    Score, Tried,
+    Algorithm, Ask, Average, Cursor, HashTable, LeastTime, Live, Member, NoBackend, Options, Picker, Pool,
+    Random, Score, Tried,
 };
 
 pub(crate) const TIME: LeastTime = LeastTime { average: Average::PeakEwma, window: Duration::from_secs(10) };
 
-pub(crate) const ALL: [Algorithm; 8] = [
+pub(crate) const fn consistent(table: HashTable) -> Algorithm {
+    Algorithm::ConsistentHash { table, bounded_load: None }
+}
+
+pub(crate) const fn bounded(table: HashTable) -> Algorithm {
+    Algorithm::ConsistentHash { table, bounded_load: Some(1_250) }
+}
+
+pub(crate) const TABLES: [HashTable; 3] = [HashTable::Ring, HashTable::Maglev, HashTable::Rendezvous];
+
+/// Those that go by a key.
+pub(crate) const KEYED: [Algorithm; 7] = [
+    Algorithm::IpHash { v6_prefix: 128 },
+    consistent(HashTable::Ring),
+    consistent(HashTable::Maglev),
+    consistent(HashTable::Rendezvous),
+    bounded(HashTable::Ring),
+    bounded(HashTable::Maglev),
+    bounded(HashTable::Rendezvous),
+];
+
+pub(crate) const ALL: [Algorithm; 15] = [
     Algorithm::RoundRobin,
     Algorithm::LeastConnections,
     Algorithm::LeastTime(TIME),
@@ -19,6 +40,13 @@ pub(crate) const ALL: [Algorithm; 8] = [
     Algorithm::Random { choices: 1, by: Score::LeastConnections },
     Algorithm::Random { choices: 5, by: Score::LeastConnections },
     Algorithm::Random { choices: 2, by: Score::LeastTime(TIME) },
+    KEYED[0],
+    KEYED[1],
+    KEYED[2],
+    KEYED[3],
+    KEYED[4],
+    KEYED[5],
+    KEYED[6],
     Algorithm::First,
 ];
 
@@ -97,6 +125,14 @@ impl<'a> Worker<'a> {
 
     pub(crate) fn pick_for(&mut self, ask: &Ask<'_>) -> Result<usize, NoBackend> {
         self.picker.pick(ask, &mut self.cursor, &mut self.rng, self.now)
+    }
+
+    /// The member of a key, for a request that is over before the next one comes.
+    pub(crate) fn serve_key(&mut self, key: u64) -> usize {
+        let member = self.pick_for(&Ask { tried: &Tried::new(), key: Some(key) });
+        let member = member.expect("the pool has a usable member");
+        self.picker.members()[member].live.end();
+        member
     }
 
     /// A request that is over before the next one comes.

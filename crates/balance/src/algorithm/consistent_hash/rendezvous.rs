@@ -1,0 +1,73 @@
+//! Rendezvous: every member draws a number from the key, and the highest has it.
+//!
+//! D. G. Thaler and C. V. Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM Trans. Networking 6 (1998); with
+//! weights, J. Schindelhauer and G. Schomaker, "Weighted Distributed Hash Tables", SPAA 2005: the lowest -ln(u) / weight
+//! of uniform u. No table at all, exact shares, and only the keys of who leaves move, in return for a look at every
+//! member in every pick.
+
+use std::hint::select_unpredictable;
+
+use super::super::seats::Seats;
+use crate::hash::{finalise, hash, spread};
+
+#[derive(Debug)]
+pub(crate) struct Rendezvous {
+    names: Vec<u64>,
+    /// The names spread as [`mix`](crate::hash::mix) does it.
+    salts: Vec<u64>,
+    /// 1 / weight, if they aren't all equal.
+    inverses: Option<Vec<f64>>,
+}
+
+impl Rendezvous {
+    pub(in super::super) fn build(seats: &Seats, names: &[&str]) -> Self {
+        let names: Vec<u64> = names.iter().map(|name| hash(name.as_bytes())).collect();
+        let salts = names.iter().copied().map(spread).collect();
+        let equal = seats.iter().all(|seat| seat.weight == seats.weight(0));
+        let inverses = (!equal).then(|| seats.iter().map(|seat| 1.0 / f64::from(seat.weight)).collect());
+        Self { names, salts, inverses }
+    }
+
+    /// What a member's name is as a number.
+    pub(in super::super) fn name(&self, seat: usize) -> u64 {
+        self.names[seat]
+    }
+
+    /// Who has the key when nobody is left out.
+    pub(in super::super) fn first(&self, key: u64) -> usize {
+        if self.inverses.is_some() {
+            return self.best(key, |_| true).unwrap_or(0);
+        }
+        let mut best = (0, 0);
+        for (seat, &salt) in self.salts.iter().enumerate() {
+            let drawn = finalise(key ^ salt);
+            best = select_unpredictable(drawn > best.1, (seat, drawn), best);
+        }
+        best.0
+    }
+
+    /// Who has the key among those that are accepted; asked only about members that would have it.
+    pub(in super::super) fn best(&self, key: u64, accepts: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut lowest = f64::INFINITY;
+        let mut best = None;
+        for (seat, &salt) in self.salts.iter().enumerate() {
+            let inverse = self.inverses.as_ref().map_or(1.0, |inverses| inverses[seat]);
+            // 1 - u. Its product is below that of -ln(u), which few members are left to compute.
+            let drawn = unit(!finalise(key ^ salt));
+            if drawn * inverse < lowest {
+                let exact = -(-drawn).ln_1p() * inverse;
+                if exact < lowest && accepts(seat) {
+                    lowest = exact;
+                    best = Some(seat);
+                }
+            }
+        }
+        best
+    }
+}
+
+/// A number in [0, 1) of the upper 53 bits.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+}
