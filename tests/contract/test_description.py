@@ -10,6 +10,7 @@ from fairlead.compile import spec
 from fairlead.model import Configuration
 
 WHOLE: dict[str, Any] = {
+    "runtime": {"zone": "here"},
     "access_log": {"path": "stdout", "format": "{client} {method} {path} {status}", "sample": "50%"},
     "listeners": {
         "web": {
@@ -29,7 +30,22 @@ WHOLE: dict[str, Any] = {
             "algorithm": "least_connections",
             "backends": ["10.0.0.1:80", {"address": "unix:/run/app.sock", "name": "near", "weight": 3}],
         },
-        "named": {"backends": ["app.internal:80"]},
+        "named": {"backends": ["app.internal:80"], "algorithm": {"least_time": {"average": "ewma"}}},
+        "hashed": {
+            "algorithm": {
+                "consistent_hash": {
+                    "key": ["client", "header:X-Tenant", "cookie:id", "query:q", "path"],
+                    "table": "ring",
+                    "bounded_load": 1.25,
+                }
+            },
+            "backends": ["10.0.0.1:80", {"address": "10.0.0.2:80", "zone": "there", "backup": True}],
+        },
+        "drawn": {
+            "algorithm": {"random": {"choices": 3, "by": "least_time"}},
+            "backends": ["10.0.0.1:80"],
+        },
+        "by-address": {"algorithm": "ip_hash", "backends": ["10.0.0.1:80"]},
     },
 }
 

@@ -53,9 +53,12 @@ async def ask(address: str) -> str:
 def member(origin: Origin) -> dict[str, Any]:
     return {
         "id": f"name@{origin.address}",
+        "hash_name": origin.address,
         "address": {"ip": origin.address},
         "weight": 1,
         "max_in_flight": None,
+        "zone": None,
+        "backup": False,
     }
 
 

@@ -37,7 +37,7 @@ mod tried;
 pub use algorithm::{Algorithm, HashTable, Random, Score};
 pub use attempts::{Action, Attempts, Failure, Outcome, RetryPolicy};
 pub use cursor::Cursor;
-pub use hash::{hash, hash_address};
+pub use hash::{combine, hash, hash_address};
 pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};

@@ -96,7 +96,7 @@ fn ask(client: &mut TcpStream, request: &[u8], times: usize) {
 
 fn description(backend: &str) -> Spec {
     let description = json!({
-        "version": 1, "max_memory_bytes": null, "drain_timeout_ms": 60_000, "access_log": null,
+        "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 60_000, "access_log": null,
         "listeners": [{
             "name": "web",
             "binds": [{"text": ":0", "address": {"ip": {"address": "127.0.0.1:0"}}, "port_hint": null}],
@@ -116,7 +116,7 @@ fn description(backend: &str) -> Spec {
         }],
         "pools": [{
             "name": "app", "algorithm": "round_robin", "resolved": false, "drain_ms": 60_000,
-            "backends": [{"id": "b", "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
+            "backends": [{"id": "b", "hash_name": "b", "zone": null, "backup": false, "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
         }],

@@ -11,6 +11,7 @@ pub mod spec;
 
 // What it becomes, from the whole to its parts.
 mod access_log;
+mod algorithm;
 mod census;
 mod listener;
 mod plan;
@@ -25,6 +26,7 @@ mod digest;
 mod networks;
 
 pub use access_log::{AccessLog, Field, Format, Target, TemplateError, Token, template};
+pub use algorithm::KeyPart;
 pub use census::Census;
 pub use error::SpecError;
 pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketOptions};

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairlead_balance::Live;
+use fairlead_balance::{Live, Options};
 
 use crate::access_log::AccessLog;
 use crate::census::Counted;
@@ -48,10 +48,11 @@ impl Plan {
             .map(Arc::new)
             .collect();
         let access_log = spec.access_log.as_ref().and_then(|log| AccessLog::build(log, &mut errors));
+        let options = Options { zone: spec.zone.as_deref().map(Into::into) };
         errors.none_or(|| Self {
             version: spec.version,
             listeners,
-            pools: spec.pools.iter().map(|pool| Arc::new(Pool::build(pool, live))).collect(),
+            pools: spec.pools.iter().map(|pool| Arc::new(Pool::build(pool, &options, live))).collect(),
             access_log,
             drain_timeout: Duration::from_millis(spec.drain_timeout_ms),
             max_memory: spec.max_memory_bytes,

@@ -1,12 +1,13 @@
 //! A pool: who serves, by which algorithm, and how its connections are kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance as balance;
 use fairlead_balance::{BackendLive, Live, Picker};
 
+use crate::algorithm::{self, KeyPart};
 use crate::digest::Digest;
 use crate::error::{Errors, Place, SpecError};
 use crate::spec;
@@ -21,6 +22,10 @@ pub struct Pool {
     pub name: Arc<str>,
     /// How a backend is picked.
     pub algorithm: balance::Algorithm,
+    /// What the key that it picks by is made of, in this order; nothing if it needs none.
+    pub key: Vec<KeyPart>,
+    /// What its pickers are built by besides.
+    pub options: balance::Options,
     /// Until a backend accepts a connection.
     pub connect: Duration,
     /// The longest gap in an upgraded session.
@@ -74,11 +79,13 @@ pub struct Backend {
 
 impl Pool {
     /// Only for descriptions that [`Pool::check`] let pass.
-    pub(crate) fn build(spec: &spec::Pool, live: &Live) -> Self {
-        let algorithm = algorithm(&spec.algorithm);
+    pub(crate) fn build(spec: &spec::Pool, options: &balance::Options, live: &Live) -> Self {
+        let (algorithm, key) = algorithm::build(&spec.algorithm);
         Self {
             name: spec.name.as_str().into(),
             algorithm,
+            key,
+            options: options.clone(),
             connect: Duration::from_millis(spec.timeouts.connect_ms),
             tunnel: Duration::from_millis(spec.timeouts.tunnel_ms),
             drain: Duration::from_millis(spec.drain_ms),
@@ -88,7 +95,7 @@ impl Pool {
                 max_uses: spec.idle_connections.max_uses,
             },
             resolved: spec.resolved,
-            membership: Arc::new(Membership::of(&spec.name, algorithm, &spec.backends, 0, live)),
+            membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),
         }
     }
 
@@ -103,16 +110,8 @@ impl Pool {
             errors
                 .add(idle.key("max_uses"), "must be at least 1: a connection is used once before it is idle");
         }
-        check_backends(&spec.name, &spec.backends, errors);
-    }
-}
-
-fn algorithm(spec: &spec::Algorithm) -> balance::Algorithm {
-    match spec {
-        spec::Algorithm::RoundRobin => balance::Algorithm::RoundRobin,
-        spec::Algorithm::LeastConnections => balance::Algorithm::LeastConnections,
-        spec::Algorithm::Random => balance::Algorithm::TWO_CHOICES,
-        spec::Algorithm::First => balance::Algorithm::First,
+        algorithm::check(&spec.algorithm, at.key("algorithm"), errors);
+        check_backends(&spec.name, algorithm::build(&spec.algorithm).0, &spec.backends, errors);
     }
 }
 
@@ -124,41 +123,47 @@ fn saturating(limit: u64) -> u32 {
 impl Membership {
     /// Builds a list that came by `members`, or refuses it whole. `live` keeps the state of backends that stay.
     pub fn build(
-        pool: &str,
-        algorithm: balance::Algorithm,
+        pool: &Pool,
         backends: &[spec::Backend],
         generation: u64,
         live: &Live,
     ) -> Result<Self, Vec<SpecError>> {
         let mut errors = Errors::default();
-        check_backends(pool, backends, &mut errors);
-        errors.none_or(|| Self::of(pool, algorithm, backends, generation, live))
+        check_backends(&pool.name, pool.algorithm, backends, &mut errors);
+        errors.none_or(|| Self::of(&pool.name, (pool.algorithm, &pool.options), backends, generation, live))
     }
 
     fn of(
         pool: &str,
-        algorithm: balance::Algorithm,
+        (algorithm, options): (balance::Algorithm, &balance::Options),
         backends: &[spec::Backend],
         generation: u64,
         live: &Live,
     ) -> Self {
         let backends: Vec<_> =
             backends.iter().map(|spec| (spec, Arc::new(Backend::build(pool, spec, live)))).collect();
+        // A resolved address may be written in the list as well: then one of the two goes by its id, lest both have the
+        // same place in a table.
+        let mut hash_names = HashSet::new();
         let members = backends
             .iter()
             .map(|(spec, backend)| balance::Member {
                 id: spec.id.clone(),
-                hash_name: spec.id.clone(),
+                hash_name: if hash_names.insert(spec.hash_name.as_str()) {
+                    spec.hash_name.clone()
+                } else {
+                    spec.id.clone()
+                },
                 weight: spec.weight,
                 max_in_flight: spec.max_in_flight.map(saturating),
-                zone: None,
-                backup: false,
+                zone: spec.zone.as_deref().map(Into::into),
+                backup: spec.backup,
                 live: Arc::clone(&backend.live),
             })
             .collect();
         Self {
             generation,
-            picker: balance::Pool::build(algorithm, members, &balance::Options::default()),
+            picker: balance::Pool::build(algorithm, members, options),
             backends: backends.into_iter().map(|(_, backend)| backend).collect(),
         }
     }
@@ -188,9 +193,15 @@ fn address_text(address: &spec::BackendAddress) -> String {
     }
 }
 
-fn check_backends(pool: &str, backends: &[spec::Backend], errors: &mut Errors) {
+fn check_backends(
+    pool: &str,
+    algorithm: balance::Algorithm,
+    backends: &[spec::Backend],
+    errors: &mut Errors,
+) {
     let pools = Place::root("pools");
     let at = pools.key(pool);
+    algorithm::check_size(algorithm, backends.len(), at.key("algorithm"), errors);
     let at = at.key("backends");
     let mut places = HashMap::with_capacity(backends.len());
     for (index, backend) in backends.iter().enumerate() {

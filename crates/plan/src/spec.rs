@@ -3,7 +3,11 @@
 //! Units are in the names: `_ms` milliseconds, `_bytes` bytes. A limit that is absent is `null`, never 0.
 //! Defaults, units and spelling are the configuration's business; what stands here is final.
 
+mod algorithm;
+
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
 
 /// A key that must be written even when its value is `null`.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -25,6 +29,9 @@ pub struct Spec {
     pub max_memory_bytes: Option<u64>,
     /// How long removed listeners and a stopping engine wait for open requests.
     pub drain_timeout_ms: u64,
+    /// Where we are: backends of the same zone come first.
+    #[serde(deserialize_with = "nullable")]
+    pub zone: Option<String>,
     /// `null` logs nothing.
     #[serde(deserialize_with = "nullable")]
     pub access_log: Option<AccessLog>,
@@ -281,26 +288,14 @@ pub struct Pool {
     pub timeouts: PoolTimeouts,
 }
 
-/// How a backend is picked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Algorithm {
-    /// In turn, as their weights are.
-    RoundRobin,
-    /// Plain and weighted alike: (active + 1) / weight.
-    LeastConnections,
-    /// The better of two, by least connections.
-    Random,
-    /// The first in order with a free slot.
-    First,
-}
-
 /// A member of a pool. `id` is pool-wide unique: `name`, else the address as written, else `name:port@ip`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
     /// Unique in its pool.
     pub id: String,
+    /// What hash tables know it by: `name` if given, else the address.
+    pub hash_name: String,
     /// Where it is reached.
     pub address: BackendAddress,
     /// 0 to 65535; 0 takes no new work.
@@ -308,6 +303,11 @@ pub struct Backend {
     /// Requests at once over all workers.
     #[serde(deserialize_with = "nullable")]
     pub max_in_flight: Option<u64>,
+    /// Where it is.
+    #[serde(deserialize_with = "nullable")]
+    pub zone: Option<String>,
+    /// Helps out only when no other can be used.
+    pub backup: bool,
 }
 
 /// Where a backend is reached.

@@ -98,11 +98,13 @@ fn backend_keeps_its_life_and_its_connections_over_plans() {
 #[test]
 fn connection_key_changes_with_pool_id_and_address() {
     let live = Live::new();
-    let spec = spec(vec![]);
-    let algorithm = plan(&spec).pools[0].algorithm;
+    let mut spec = spec(vec![]);
+    spec.pools.push(fairlead_plan::spec::Pool { name: "other".into(), ..spec.pools[0].clone() });
+    let plan = plan(&spec);
     let mut backends = spec.pools[0].backends.clone();
     let key = |pool: &str, backends: &[fairlead_plan::spec::Backend]| {
-        let membership = Membership::build(pool, algorithm, backends, 1, &live).expect("good members");
+        let pool = plan.pools.iter().find(|known| &*known.name == pool).expect("a pool of the plan");
+        let membership = Membership::build(pool, backends, 1, &live).expect("good members");
         membership.backends[0].key
     };
     let original = key("app", &backends);

@@ -171,11 +171,11 @@ fn refused_description_leaves_what_lives_alone() {
         fairlead_plan::spec::BackendAddress::Ip("10.9.9.9:80".parse().expect("an address"));
     bad.pools[0].backends[1].weight = 70_000;
     assert!(Plan::build(&bad, &live).is_err());
-    let (pool, algorithm) = ("app", plan.pools[0].algorithm);
-    assert!(Membership::build(pool, algorithm, &bad.pools[0].backends, 1, &live).is_err());
+    let pool = &plan.pools[0];
+    assert!(Membership::build(pool, &bad.pools[0].backends, 1, &live).is_err());
     assert_eq!(backend.live.incarnation(), before);
     bad.pools[0].backends[1].weight = 1;
-    assert!(Membership::build(pool, algorithm, &bad.pools[0].backends, 1, &live).is_ok());
+    assert!(Membership::build(pool, &bad.pools[0].backends, 1, &live).is_ok());
     assert_ne!(backend.live.incarnation(), before);
 }
 

@@ -29,7 +29,8 @@ POOL = "app"
     "--algorithm",
     default="round_robin",
     show_default=True,
-    help="How a backend is chosen: round_robin, least_connections, random or first.",
+    help="How a backend is chosen: round_robin, least_connections, least_time, random, ip_hash, "
+    "consistent_hash or first.",
 )
 @click.option(
     "--directory",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from fairlead.model import PoolListener
+from fairlead.model import PoolListener, algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ def _listeners(status: Status, configuration: Configuration) -> Iterator[tuple[s
 
 def _pools(configuration: Configuration) -> Iterator[tuple[str, str]]:
     for name, pool in configuration.pools.items():
-        yield f"{name}, {pool.algorithm}", f"→ {_backends(pool)}"
+        yield f"{name}, {algorithm.name(pool.algorithm)}", f"→ {_backends(pool)}"
 
 
 def _backends(pool: Pool) -> str:

@@ -6,7 +6,7 @@ from a file to a description that the engine takes; only it touches files, throu
 
 from fairlead.compile.acceptance import Accepted, Checker, accept, engine_check, load, problems
 from fairlead.compile.membership import Address, backends, members, names
-from fairlead.compile.specification import Json, bind_address, spec
+from fairlead.compile.specification import Json, bind_address, pool_spec, spec
 
 __all__ = [
     "Accepted",
@@ -20,6 +20,7 @@ __all__ = [
     "load",
     "members",
     "names",
+    "pool_spec",
     "problems",
     "spec",
 ]

@@ -38,11 +38,10 @@ def backends(pool: Pool, resolved: Mapping[str, Sequence[Address]] | None = None
         target = backend.address.target
         if isinstance(target, HostPort):
             members.extend(
-                _member(pool, backend, f"{backend.id}@{ip}", IpPort(ip, target.port))
-                for ip in found.get(target.host, ())
+                _member(pool, backend, IpPort(ip, target.port), f"@{ip}") for ip in found.get(target.host, ())
             )
         else:
-            members.append(_member(pool, backend, backend.id, target))
+            members.append(_member(pool, backend, target))
     return members
 
 
@@ -53,11 +52,15 @@ def members(
     return {"pool": name, "generation": generation, "backends": backends(pool, resolved)}
 
 
-def _member(pool: Pool, backend: Backend, identity: str, target: IpPort | UnixPath) -> dict[str, Any]:
+def _member(pool: Pool, backend: Backend, target: IpPort | UnixPath, resolved_to: str = "") -> dict[str, Any]:
     limit = backend.max_in_flight
     return {
-        "id": identity,
+        "id": backend.id + resolved_to,
+        # So that tables of all nodes agree, however a name resolves or an address is written.
+        "hash_name": backend.name + resolved_to if backend.name else str(target),
         "address": {"unix": target.path} if isinstance(target, UnixPath) else {"ip": str(target)},
         "weight": backend.weight,
         "max_in_flight": pool.max_in_flight if limit is None else limit,
+        "zone": backend.zone,
+        "backup": backend.backup,
     }

@@ -7,6 +7,7 @@ leaves nothing to the engine's judgement. Its shape is that of ``fairlead_plan::
 from collections.abc import Mapping
 from typing import Any
 
+from fairlead.compile.algorithm import algorithm
 from fairlead.compile.membership import backends
 from fairlead.model import (
     AccessLog,
@@ -29,7 +30,7 @@ from fairlead.model import (
 )
 from fairlead.units import Duration, Size
 
-__all__ = ["Json", "bind_address", "spec"]
+__all__ = ["Json", "bind_address", "pool_spec", "spec"]
 
 Json = dict[str, Any]
 
@@ -54,6 +55,7 @@ def spec(
     return {
         "version": version,
         "max_memory_bytes": memory.bytes if memory else max_memory,
+        "zone": configuration.runtime.zone,
         "drain_timeout_ms": configuration.runtime.drain_timeout.milliseconds,
         "access_log": _access_log(configuration.access_log),
         "listeners": [_listener(name, each, hints) for name, each in configuration.listeners.items()],
@@ -165,10 +167,23 @@ def _route_timeouts(timeouts: RouteTimeouts) -> Json:
     }
 
 
+def pool_spec(pool: Pool, *, zone: str | None = None) -> Json:
+    """Describe a pool that no listener leads to, for a program that picks by itself."""
+    return {
+        "version": 0,
+        "max_memory_bytes": None,
+        "zone": zone,
+        "drain_timeout_ms": 0,
+        "access_log": None,
+        "listeners": [],
+        "pools": [_pool("pool", pool)],
+    }
+
+
 def _pool(name: str, pool: Pool) -> Json:
     return {
         "name": name,
-        "algorithm": pool.algorithm,
+        "algorithm": algorithm(pool.algorithm),
         "backends": backends(pool),
         "resolved": any(isinstance(each.address.target, HostPort) for each in pool.backends),
         "drain_ms": pool.drain.milliseconds,

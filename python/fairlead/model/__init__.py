@@ -1,13 +1,14 @@
 """What is wanted: the configuration as immutable, typed objects, a file a noun.
 
 In reading order: ``configuration`` is the whole; ``listener``, ``route`` and ``match`` say how requests come
-in, ``pool`` who serves them, ``runtime``, ``admin``, ``logs`` and ``resolver`` how Fairlead itself behaves.
-``definition`` and ``value`` are what these are made from, ``address`` the texts that name a socket, and
-``shape`` answers what may stand at a path.
+in, ``pool`` who serves them and ``algorithm`` whom next, ``runtime``, ``admin``, ``logs`` and ``resolver``
+how Fairlead itself behaves. ``definition`` and ``value`` are what these are made from, ``address`` the texts
+that name a socket, and ``shape`` answers what may stand at a path.
 """
 
 from fairlead.model.address import AnyAddress, BackendAddress, Bind, HostPort, IpPort, NameServer, UnixPath
 from fairlead.model.admin import Admin, Token
+from fairlead.model.algorithm import Algorithm
 from fairlead.model.configuration import Configuration
 from fairlead.model.listener import (
     HttpOptions,
@@ -19,7 +20,7 @@ from fairlead.model.listener import (
 )
 from fairlead.model.logs import AccessLog, Logging
 from fairlead.model.match import Match, PathRegex
-from fairlead.model.pool import Algorithm, Backend, IdleConnections, Pool, PoolTimeouts
+from fairlead.model.pool import Backend, IdleConnections, Pool, PoolTimeouts
 from fairlead.model.resolver import Resolver
 from fairlead.model.route import RequestOptions, Route, RouteTimeouts
 from fairlead.model.runtime import Runtime

@@ -50,6 +50,9 @@ class UnixPath:
 
     path: str
 
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class HostPort:

@@ -2,25 +2,15 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from fairlead.model.address import BackendAddress
+from fairlead.model.algorithm import Algorithm
 from fairlead.model.definition import Definition, Reserved
-from fairlead.model.value import Integer, Listed, Name, Timeout, Word, refuse
+from fairlead.model.value import Flag, Integer, Listed, Name, Timeout, Word, refuse
 from fairlead.units import Duration
 
-__all__ = ["Algorithm", "Backend", "IdleConnections", "Pool", "PoolTimeouts"]
-
-Algorithm = Literal["round_robin", "least_connections", "random", "first"]
-
-_ADVANCED = ("least_time", "ip_hash", "consistent_hash")
-
-
-def _algorithm(value: object) -> object:
-    if isinstance(value, dict):
-        message = "options of an algorithm are not supported in this version"
-        raise refuse(message)
-    return value
+__all__ = ["Backend", "IdleConnections", "Pool", "PoolTimeouts"]
 
 
 def _drain(value: Duration) -> Duration:
@@ -42,8 +32,6 @@ MaxInFlight = Annotated[
 class Backend(Definition):
     """One server. Text stands for `{address: …}`."""
 
-    RESERVED: ClassVar[tuple[str, ...]] = ("zone", "backup")
-
     address: Annotated[
         BackendAddress, Field(description="An IP address and port, a name and port, or a Unix socket.")
     ]
@@ -58,6 +46,17 @@ class Backend(Definition):
         ),
     ] = 1
     max_in_flight: MaxInFlight = None
+    zone: Annotated[
+        Name | None,
+        Field(
+            description="Where it is. Backends of `runtime.zone` get everything until less than 1 / 1.4 of "
+            "their weight can be used; then the rest goes to the others.",
+            examples=["eu-1a"],
+        ),
+    ] = None
+    backup: Annotated[
+        Flag, Field(description="Gets requests only while none of those that are no backups can be used.")
+    ] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -110,12 +109,12 @@ class Pool(Definition):
 
     algorithm: Annotated[
         Algorithm,
-        BeforeValidator(_algorithm, json_schema_input_type=Algorithm),
-        Reserved(*_ADVANCED),
         Field(
-            description="Who is next: by turns; the one with the fewest requests for its weight; the better "
-            "of two drawn at random; or the first in the list with a free slot. All but `first` honour "
-            "weights."
+            description="Who is next: by turns; the one with the fewest requests for its weight, or with the "
+            "lowest of that times the time of its answers; the better of two drawn at random; by the "
+            "client's address; by a key of the request; or the first in the list with a free slot. "
+            "All but `first` honour weights.",
+            examples=["least_connections", {"consistent_hash": {"key": "header:X-Tenant"}}],
         ),
     ] = "round_robin"
     backends: Annotated[

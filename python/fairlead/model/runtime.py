@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fairlead.model.definition import Definition
-from fairlead.model.value import Integer, Text, Word
+from fairlead.model.value import Integer, Name, Text, Word
 from fairlead.units import Duration, Size
 
 __all__ = ["Runtime"]
@@ -46,5 +46,13 @@ class Runtime(Definition):
             description="Resident memory of the engine process above which new work is shed. "
             "Without it: 90 % of the control group's limit, if there is one.",
             examples=["2GiB"],
+        ),
+    ] = None
+    zone: Annotated[
+        Name | None,
+        Field(
+            description="Where this node is: backends of the same `zone` come first. Without it zones mean "
+            "nothing.",
+            examples=["eu-1a"],
         ),
     ] = None

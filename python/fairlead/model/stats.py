@@ -65,10 +65,14 @@ class BackendStats(_Report):
 
 
 class PoolStats(_Report):
-    """A pool; ``generation`` counts the lists of members it was given."""
+    """A pool; ``generation`` counts the lists of members it was given.
+
+    ``digest`` stands for what backends are picked by: equal on all nodes that send a key to the same one.
+    """
 
     name: str
     generation: int = 0
+    digest: str = ""
     backends: tuple[BackendStats, ...] = ()
 
 

@@ -9,6 +9,12 @@ from fairlead.errors import dotted
 from fairlead.model import Configuration
 
 TWO = {"backends": ["127.0.0.1:1", "127.0.0.1:2"]}
+HASH = "pools.app.algorithm.consistent_hash"
+
+
+def hashed(key: str, bounded_load: float | None = None) -> dict[str, Any]:
+    options = {"key": key} | ({} if bounded_load is None else {"bounded_load": bounded_load})
+    return {**TWO, "algorithm": {"consistent_hash": options}}
 
 
 def hints(**parts: Any) -> dict[str, str]:  # noqa: ANN401  (any part of a configuration)
@@ -40,6 +46,26 @@ def test_a_sound_configuration_needs_no_advice() -> None:
         ({"pools": {"app": TWO, "old": TWO}}, "pools.old", "no listener or route uses it"),
         ({"pools": {"app": {**TWO, "max_in_flight": 1}}}, "pools.app.max_in_flight", "2 requests at once"),
         ({"pools": {"app": {**TWO, "algorithm": "first"}}}, "pools.app.algorithm", "the first backend"),
+        ({"pools": {"app": hashed("path")}}, f"{HASH}.bounded_load", "one popular key"),
+        ({"pools": {"app": hashed("header:X-Real-IP", 1.25)}}, f"{HASH}.key", "whatever a client wrote"),
+        (
+            {
+                "pools": {"app": hashed("client")},
+                "listeners": {"web": {"bind": "unix:/run/web.sock", "pool": "app"}},
+            },
+            f"{HASH}.key",
+            "no address",
+        ),
+        (
+            {"pools": {"app": {"backends": [{"address": f"127.0.0.1:{n}", "backup": True} for n in (1, 2)]}}},
+            "pools.app.backends",
+            "every backend is a backup",
+        ),
+        (
+            {"pools": {"app": {"backends": [{"address": "127.0.0.1:1", "zone": "a"}, "127.0.0.1:2"]}}},
+            "pools.app.backends",
+            "without runtime.zone",
+        ),
         (
             {"pools": {"app": {**TWO, "timeouts": {"connect": "30s"}}}},
             "pools.app.timeouts.connect",

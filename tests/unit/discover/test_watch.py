@@ -48,7 +48,15 @@ def ids(members: Json) -> list[str]:
 
 
 def backend(identity: str, address: str) -> Json:
-    return {"id": identity, "address": {"ip": address}, "weight": 1, "max_in_flight": None}
+    return {
+        "id": identity,
+        "hash_name": address,
+        "address": {"ip": address},
+        "weight": 1,
+        "max_in_flight": None,
+        "zone": None,
+        "backup": False,
+    }
 
 
 async def following(changes: AsyncIterator[Json]) -> Json:

@@ -100,8 +100,7 @@ impl Shared {
             .map(|pool| {
                 let last = resolved.get(&*pool.name).filter(|_| pool.resolved);
                 let known = last.and_then(|last| {
-                    Membership::build(&pool.name, pool.algorithm, &last.backends, last.generation, &self.live)
-                        .ok()
+                    Membership::build(pool, &last.backends, last.generation, &self.live).ok()
                 });
                 self.registry
                     .members(&pool.name, known.map_or_else(|| Arc::clone(&pool.membership), Arc::new))
@@ -222,13 +221,7 @@ impl Shared {
             self.ignored_members.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             return Ok(());
         };
-        let membership = Membership::build(
-            &members.pool,
-            pool.algorithm,
-            &members.backends,
-            members.generation,
-            &self.live,
-        )?;
+        let membership = Membership::build(&pool, &members.backends, members.generation, &self.live)?;
         let prepared = self.registry.members(&pool.name, Arc::new(membership));
         self.tell_all(|| worker::Command::Members {
             pool: Arc::clone(&pool.name),

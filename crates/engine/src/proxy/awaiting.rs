@@ -37,7 +37,7 @@ impl Exchange {
                 self.account.answered(status, now);
                 trial.slot.counters().codes.count(status);
                 if let Some(sent) = trial.sending.sent_at() {
-                    trial.slot.counters().latency(now.saturating_duration_since(sent));
+                    trial.slot.took(now.saturating_duration_since(sent), now);
                 }
                 return Ok(response);
             }
@@ -111,6 +111,11 @@ impl Exchange {
             Obstacle::Request(failure) => {
                 if failure == Failure::ANSWER_TIMEOUT {
                     counters.timeouts.add(1);
+                    // It would have taken longer; that it took so long is known.
+                    if let Some(sent) = trial.sending.sent_at() {
+                        let now = clock::now();
+                        trial.slot.waited(now.saturating_duration_since(sent), now);
+                    }
                 }
                 failure.into()
             }

@@ -15,9 +15,9 @@ use crate::http::failure::Failure;
 use crate::upstream::{Connection, DialFailure};
 
 /// Takes a place at a backend that was not tried yet.
-pub(super) fn pick(order: &Order<'_>, attempts: &Attempts) -> Result<Slot, Trouble> {
+pub(super) fn pick(order: &Order<'_>, attempts: &Attempts, key: Option<u64>) -> Result<Slot, Trouble> {
     let members = order.route.pool.members();
-    let ask = Ask { tried: attempts.tried(), key: None };
+    let ask = Ask { tried: attempts.tried(), key };
     let picked = members.shared.picker.pick(
         &ask,
         &mut members.cursor.borrow_mut(),

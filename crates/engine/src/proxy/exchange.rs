@@ -17,6 +17,7 @@ use fairlead_balance::{Action, Attempts, Outcome, RetryPolicy};
 use fairlead_wire::{Head, http1};
 
 use super::account::Account;
+use super::key::Source;
 use super::sending::Sending;
 use super::slot::Slot;
 use super::upgrade::Upgraded;
@@ -144,13 +145,19 @@ impl Exchange {
         }
     }
 
+    /// What the pool balances by, if it goes by a key. Read anew for a further try, which few requests have.
+    fn key(&self, order: &Order<'_>) -> Option<u64> {
+        let source = Source { head: &self.request, path: &self.path, client: self.account.client };
+        source.key(&order.route.pool.plan.key)
+    }
+
     async fn attempt(
         &mut self,
         order: &Order<'_>,
         attempts: &Attempts,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
-        let slot = super::connect::pick(order, attempts)?;
+        let slot = super::connect::pick(order, attempts, self.key(order))?;
         let connection =
             super::connect::connect(order, &slot, attempts, &mut self.account, gone.as_mut()).await?;
         self.account.sent_to(&slot);

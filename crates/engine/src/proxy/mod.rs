@@ -6,6 +6,7 @@ mod account;
 mod awaiting;
 mod connect;
 pub(crate) mod exchange;
+mod key;
 pub(crate) mod pump;
 mod relay;
 mod sending;

@@ -1,6 +1,7 @@
 //! One request's place at a backend, given back exactly once however the request ends.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use fairlead_plan::Backend;
 
@@ -32,6 +33,17 @@ impl Slot {
 
     pub(super) fn backend(&self) -> &Backend {
         &self.members.shared.backends[self.index]
+    }
+
+    /// The head of its answer came after so long.
+    pub(super) fn took(&self, time: Duration, now: Instant) {
+        self.counters().latency(time);
+        self.waited(time, now);
+    }
+
+    /// So long a wait was too long: the picker hears of it, the figures of answers don't.
+    pub(super) fn waited(&self, time: Duration, now: Instant) {
+        self.members.shared.picker.observe(self.index, time, now);
     }
 
     pub(super) fn counters(&self) -> &BackendCounters {

@@ -71,6 +71,8 @@ pub struct BindStats {
 pub struct PoolStats {
     pub name: String,
     pub generation: u64,
+    /// Of what backends are picked by, to compare nodes: hexadecimal, since JSON's numbers don't hold 64 bits.
+    pub digest: String,
     pub backends: Vec<BackendStats>,
 }
 
@@ -185,6 +187,7 @@ fn pools(state: &State) -> Vec<PoolStats> {
             Some(PoolStats {
                 name: pool.name.to_string(),
                 generation: members.shared.generation,
+                digest: format!("{:016x}", members.shared.picker.digest()),
                 backends: up.map(|(plan, counters)| backend(plan, counters, Condition::Up)).collect(),
             })
         })
@@ -194,7 +197,12 @@ fn pools(state: &State) -> Vec<PoolStats> {
         if let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *leaving.pool) {
             pool.backends.push(last);
         } else {
-            pools.push(PoolStats { name: leaving.pool.to_string(), generation: 0, backends: vec![last] });
+            pools.push(PoolStats {
+                name: leaving.pool.to_string(),
+                generation: 0,
+                digest: String::new(),
+                backends: vec![last],
+            });
         }
     }
     pools

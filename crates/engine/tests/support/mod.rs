@@ -21,7 +21,7 @@ pub(crate) fn engine() -> Engine {
 pub(crate) fn spec(version: u64, listeners: &[Value], pools: &[Value]) -> Value {
     json!({
         "version": version,
-        "max_memory_bytes": null,
+        "max_memory_bytes": null, "zone": null,
         "drain_timeout_ms": 60_000,
         "access_log": null,
         "listeners": listeners,
@@ -78,7 +78,10 @@ pub(crate) fn pool(name: &str, backends: &[Value]) -> Value {
 }
 
 pub(crate) fn backend(id: &str, address: SocketAddr) -> Value {
-    json!({"id": id, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
+    json!({
+        "id": id, "hash_name": id, "address": {"ip": address}, "weight": 1, "max_in_flight": null,
+        "zone": null, "backup": false,
+    })
 }
 
 /// A pool `app` without anybody in it: every request is answered with 503.

@@ -16,7 +16,7 @@ pub(crate) fn spec(routes: Vec<Route>) -> Spec {
 pub(crate) fn whole() -> Value {
     json!({
         "version": 1,
-        "max_memory_bytes": null,
+        "max_memory_bytes": null, "zone": null,
         "drain_timeout_ms": 60_000,
         "access_log": null,
         "listeners": [listener("web", ":8080", 8080)],
@@ -55,7 +55,10 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> Value {
 }
 
 pub(crate) fn backend(address: &str) -> Value {
-    json!({"id": address, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
+    json!({
+        "id": address, "hash_name": address, "address": {"ip": address}, "weight": 1, "max_in_flight": null,
+        "zone": null, "backup": false,
+    })
 }
 
 pub(crate) fn route(hosts: &[&str], paths: &[&str]) -> Route {

@@ -132,11 +132,11 @@ fn description(origins: &[Origin]) -> Value {
         .iter()
         .map(|origin| {
             let address = origin.address().to_string();
-            json!({"id": address, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
+            json!({"id": address, "hash_name": address, "zone": null, "backup": false, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
         })
         .collect();
     json!({
-        "version": 1, "max_memory_bytes": null, "drain_timeout_ms": 60_000, "access_log": null,
+        "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 60_000, "access_log": null,
         "listeners": [{
             "name": "web",
             "binds": [{"text": "127.0.0.1:0", "address": {"ip": {"address": "127.0.0.1:0"}}, "port_hint": null}],
