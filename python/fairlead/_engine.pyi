@@ -6,7 +6,7 @@ Descriptions travel as JSON, because the engine process gets them as JSON too; t
 
 from typing import TypedDict, final, type_check_only
 
-__all__ = ["Engine", "EngineError", "__version__", "check", "route", "serve"]
+__all__ = ["Balancer", "Engine", "EngineError", "__version__", "check", "route", "serve"]
 
 __version__: str
 
@@ -46,6 +46,49 @@ def route(spec_json: str, listener: str, host: str, path: str) -> str:
     Raises:
         ValueError: the description is bad, or it has no such listener.
     """
+
+@final
+class Balancer:
+    """The backends of a description's first pool, to pick from by the engine's own picker.
+
+    Methods may be called from any thread. `seed` makes its randomness repeatable.
+
+        Raises: ValueError: the description is bad, or has no pool.
+    """
+
+    def __new__(cls, spec_json: str, seed: int | None) -> Balancer: ...
+    def pick(self, key: bytes | None, avoid: list[int]) -> tuple[int | None, str]:
+        """Take a place at a backend that is not to be avoided: its index, or `None` and why.
+
+        Raises:
+            ValueError: more than 32 are to be avoided.
+        """
+
+    def pick_address(self, address: str, avoid: list[int]) -> tuple[int | None, str]:
+        """Do the same with a client's address as the key.
+
+        Raises:
+            ValueError: it is no address, or more than 32 are to be avoided.
+        """
+
+    def end(self, backend: int, seconds: float | None) -> None:
+        """Give a place back, with the time the work took if that says how fast the backend is.
+
+        Raises:
+            IndexError: there is no such backend.
+        """
+
+    def backends(self) -> list[tuple[str, str]]:
+        """Give the id and the address of each backend, in the order of their indices."""
+
+    def in_flight(self) -> list[int]:
+        """Give how many places are taken at each backend now."""
+
+    def times(self) -> list[float | None]:
+        """Give the average time of each backend's answers in seconds, where the algorithm goes by it."""
+
+    def digest(self) -> int:
+        """Stand for what backends are picked by: equal where a key goes to the same one."""
 
 class EngineError(Exception):
     """A call changed nothing; what was served before is served on.

@@ -52,7 +52,7 @@ fn read(spec_json: &str) -> PyResult<Spec> {
     serde_json::from_str(spec_json).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-fn refused(errors: &[SpecError]) -> PyErr {
+pub(crate) fn refused(errors: &[SpecError]) -> PyErr {
     let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
     PyValueError::new_err(lines.join("\n"))
 }

@@ -4,6 +4,9 @@
 // Questions about a description that need no engine.
 mod check;
 
+// The engine's picker, for programs that dial by themselves.
+mod balance;
+
 // An engine: within the program, or as the whole process.
 mod engine;
 mod serve;
@@ -20,6 +23,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(check::check, module)?)?;
     module.add_function(wrap_pyfunction!(check::route, module)?)?;
+    module.add_class::<balance::Balancer>()?;
     module.add("EngineError", module.py().get_type::<engine::EngineError>())?;
     module.add_class::<engine::Engine>()?;
     module.add_function(wrap_pyfunction!(serve::serve, module)?)
