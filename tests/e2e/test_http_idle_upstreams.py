@@ -51,6 +51,18 @@ async def _served_by(stage: Stage, peer: Peer, listener: str = "web", request: b
     assert (await client.answer()).body == b"ok"
 
 
+async def test_large_answer_leaves_its_connection_usable(stage: Stage) -> None:
+    body = b"x" * (1 << 20)
+    (peer,) = await _several(stage, 1)
+    client = await stage.client()
+    for _ in range(3):
+        client.send(GET)
+        await peer.request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert (await client.answer()).body == body
+    assert stage.backend.untouched()
+
+
 async def test_newest_idle_connection_is_taken_first(stage: Stage) -> None:
     _, _, newest = await _several(stage, 3)
     for _ in range(5):

@@ -195,6 +195,12 @@ impl Stream {
         self.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
+    /// Whether nothing waits here and the peer is still there. A receive that filled its buffer and a splice don't show
+    /// that the socket is empty: then this makes a call to learn it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.is_stale() || self.peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// Bytes that were sent and that the peer hasn't taken, as far as the system knows.
     pub(crate) fn queued(&self) -> usize {
         unix::output_queue(self)

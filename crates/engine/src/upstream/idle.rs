@@ -50,7 +50,7 @@ impl Idle {
         let worn = options.max_uses.is_some_and(|most| connection.uses() >= most);
         if worn
             || !connection.input.is_empty()
-            || connection.stream.is_stale()
+            || !connection.stream.is_quiet()
             || !backend.live.try_keep_idle(options.max)
         {
             return false;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fairlead_balance::Live;
 use fairlead_plan::spec::BackendAddress;
 use fairlead_plan::{Backend, IdleOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustix::net::RecvFlags;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::{Connection, DialFailure, Upstreams};
@@ -131,6 +132,23 @@ fn bytes_that_nobody_asked_for_close_a_connection() {
         rig.give_back(connection);
         assert_eq!(rig.upstreams.idle_connections(), 0);
         assert_eq!(peer.read(&mut [0; 1]).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_connection_is_kept_whose_last_receive_did_not_show_that_it_is_empty() {
+    run(async {
+        let rig = Rig::new().await;
+        let (connection, mut peer) = rig.connect().await;
+        peer.write_all(b"body").await.unwrap();
+        connection.stream.readable(&rig.deadline).await.unwrap();
+        let taken = connection.stream.attempt(Interest::READABLE, || {
+            Ok(rustix::net::recv(&connection.stream, &mut [0_u8; 4], RecvFlags::empty())?.1)
+        });
+        assert_eq!(taken.unwrap(), 4);
+        assert!(connection.stream.is_stale(), "as far as is known without a call");
+        rig.give_back(connection);
+        assert!(rig.upstreams.take_idle(&rig.backend).is_some());
     });
 }
 
