@@ -43,38 +43,54 @@ const TICK: Duration = Duration::from_micros(100);
 const VALUE_BITS: u32 = 24;
 const LOST_BITS: u32 = 7;
 
+/// Halvings within which a weight counts as whole: 1.5 ms of a window of 10 s, a part in 10,000.
+const NEGLIGIBLE: f32 = 1.0 / 4_600.0;
+
 /// Ticks in a span, which fit in what a [`Latency`] has for them.
 pub(crate) fn ticks(span: Duration) -> u64 {
+    const MOST: u64 = (1 << (64 - VALUE_BITS)) - 1;
     const PER_SECOND: u64 = 10_000;
-    let ticks =
-        span.as_secs().saturating_mul(PER_SECOND) + u64::from(span.subsec_micros()) / TICK.as_micros() as u64;
-    ticks.min((1 << (64 - VALUE_BITS)) - 1)
+    span.as_secs().min(MOST / PER_SECOND - 1) * PER_SECOND
+        + u64::from(span.subsec_nanos() / TICK.subsec_nanos())
 }
 
-/// A point in time as averages see it: the decay from here on is one multiplication for each backend.
+/// How weights decay: [`LeastTime`] as a pick computes with it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    ticks: u64,
+pub(crate) struct Decay {
     /// Halvings in a tick.
     rate: f32,
     peak: bool,
 }
 
-impl Moment {
+impl From<LeastTime> for Decay {
     #[expect(clippy::cast_precision_loss, reason = "a window needs no 24 bits")]
-    pub(crate) fn new(ticks_now: u64, how: LeastTime) -> Self {
+    fn from(how: LeastTime) -> Self {
         let window = ticks(how.window).max(1) as f32;
-        Self {
-            ticks: ticks_now,
-            rate: std::f32::consts::LOG2_E / window,
-            peak: how.average == Average::PeakEwma,
-        }
+        Self { rate: std::f32::consts::LOG2_E / window, peak: how.average == Average::PeakEwma }
+    }
+}
+
+/// A point in time as averages see it: the decay up to here is some multiplications for each backend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    ticks: u64,
+    decay: Decay,
+}
+
+impl Moment {
+    pub(crate) fn new(ticks_now: u64, decay: Decay) -> Self {
+        Self { ticks: ticks_now, decay }
     }
 
     /// What is left of a weight after the time since `then`.
     #[expect(clippy::cast_precision_loss, reason = "after 2^24 ticks nothing is left of any weight")]
+    #[inline]
     fn left_since(self, then: u64) -> f32 {
-        power_of_half(self.ticks.saturating_sub(then) as f32 * self.rate)
+        // 40 bits: signed, they convert in one instruction.
+        let elapsed = self.ticks.saturating_sub(then).cast_signed();
+        let halvings = elapsed as f32 * self.decay.rate;
+        // A busy backend has answered a moment ago. What has no effect on the choice isn't worth a nanosecond a backend.
+        if halvings < NEGLIGIBLE { 1.0 } else { power_of_half(halvings) }
     }
 }
 
@@ -84,7 +100,7 @@ impl Latency {
         let sample = sample.as_secs_f32().max(f32::MIN_POSITIVE);
         let _ = self.0.fetch_update(Relaxed, Relaxed, |packed| {
             let Some((average, then)) = unpack(packed) else { return Some(pack(sample, moment.ticks)) };
-            if moment.peak && sample > average {
+            if moment.decay.peak && sample > average {
                 return Some(pack(sample, moment.ticks.max(then)));
             }
             // In the same tick nothing has passed that could move the average: no write, no bouncing line.
@@ -96,6 +112,7 @@ impl Latency {
     }
 
     /// The average in seconds as of now, or `None` if nothing is known.
+    #[inline]
     pub(crate) fn estimate(&self, moment: Moment) -> Option<f32> {
         let (average, then) = unpack(self.0.load(Relaxed))?;
         Some(average * moment.left_since(then))
@@ -113,20 +130,23 @@ fn pack(average: f32, ticks: u64) -> u64 {
     ticks << VALUE_BITS | u64::from(value)
 }
 
+#[inline]
 fn unpack(packed: u64) -> Option<(f32, u64)> {
     let value = (packed as u32 & ((1 << VALUE_BITS) - 1)) << LOST_BITS;
     (value != 0).then(|| (f32::from_bits(value), packed >> VALUE_BITS))
 }
 
-/// 2⁻ˣ for x ≥ 0, right to 2 parts in 10,000: additions and multiplications only, so that a pick can afford it for each
+/// 2⁻ˣ for x ≥ 0, right to a part in 7,000: additions and multiplications only, so that a pick can afford it for each
 /// backend and every machine gets the same.
-#[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "the whole part is 0 to 126")]
+#[inline]
 fn power_of_half(x: f32) -> f32 {
-    let x = x.min(126.0);
-    let whole = x as u32;
-    let rest = whole as f32 - x;
-    // The cubic that is 1 at 0 and 1/2 at -1 and nowhere in between further from 2^rest than any other such cubic.
-    let fraction = 1.0 + rest * (0.691_148 + rest * (0.229_666 + rest * 0.038_518));
+    // From here on an f32 has no room for fractions: adding it rounds, and leaves the whole number in the low bits.
+    const ROUNDING: f32 = 8_388_608.0;
+    let rounded = x.min(126.0) + ROUNDING;
+    let whole = rounded.to_bits() & 0x7f;
+    let rest = (rounded - ROUNDING) - x.min(126.0);
+    // Of all cubics through 1 at 0 the one that is least far from 2^rest anywhere between -1/2 and 1/2.
+    let fraction = 1.0 + rest * (0.693_106 + rest * (0.242_235 + rest * 0.055_953));
     f32::from_bits((127 - whole) << 23) * fraction
 }
 
@@ -138,7 +158,7 @@ mod tests {
 
     fn at(seconds: f64, average: Average) -> Moment {
         let how = LeastTime { average, window: Duration::from_secs(10) };
-        Moment::new(ticks(Duration::from_secs_f64(seconds)), how)
+        Moment::new(ticks(Duration::from_secs_f64(seconds)), how.into())
     }
 
     proptest! {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use crate::count::Count;
-use crate::latency::{self, Latency, LeastTime, Moment};
+use crate::latency::{self, Decay, Latency, LeastTime, Moment};
 use crate::standing::{Standing, StandingWord};
 
 /// All backends that somebody still uses, by pool and id. One for the whole process.
@@ -146,10 +146,11 @@ impl PoolLive {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Now, as latencies are averaged in `how`'s way.
-    pub(crate) fn moment(&self, now: Instant, how: LeastTime) -> Moment {
+    /// Now, as averages see it.
+    #[inline]
+    pub(crate) fn moment(&self, now: Instant, decay: Decay) -> Moment {
         let epoch = *self.epoch.get_or_init(|| now);
-        Moment::new(latency::ticks(now.saturating_duration_since(epoch)), how)
+        Moment::new(latency::ticks(now.saturating_duration_since(epoch)), decay)
     }
 }
 
@@ -192,13 +193,13 @@ impl BackendLive {
 
     /// Takes the time an answer took.
     pub fn observe(&self, sample: Duration, now: Instant, how: LeastTime) {
-        self.traffic.latency.observe(sample, self.pool.moment(now, how));
+        self.traffic.latency.observe(sample, self.pool.moment(now, how.into()));
     }
 
     /// How long answers take, as of now; `None` before the first [sample](Self::observe).
     #[must_use]
     pub fn estimate(&self, now: Instant, how: LeastTime) -> Option<Duration> {
-        self.traffic.latency.estimate(self.pool.moment(now, how)).map(Duration::from_secs_f32)
+        self.traffic.latency.estimate(self.pool.moment(now, how.into())).map(Duration::from_secs_f32)
     }
 
     pub(crate) fn latency(&self) -> &Latency {

@@ -22,7 +22,7 @@ use score::{Connections, Time};
 use seats::Seats;
 
 use crate::cursor::Place;
-use crate::latency::LeastTime;
+use crate::latency::{Decay, LeastTime};
 use crate::live::PoolLive;
 use crate::pool::Ask;
 
@@ -99,8 +99,8 @@ impl Algorithm {
 pub(crate) enum Table {
     RoundRobin(round_robin::Tree),
     LeastConnections(least::Least),
-    LeastTime(least::Least, LeastTime),
-    Random { lots: draw::Lots, choices: u8, by: Score },
+    LeastTime(least::Least, Decay),
+    Random { lots: draw::Lots, choices: u8, by_time: Option<Decay> },
     ByKey(ByKey),
     First,
 }
@@ -119,8 +119,14 @@ impl Table {
         match algorithm {
             Algorithm::RoundRobin => Self::RoundRobin(round_robin::Tree::build(seats)),
             Algorithm::LeastConnections => Self::LeastConnections(least::Least::build(seats)),
-            Algorithm::LeastTime(how) => Self::LeastTime(least::Least::build(seats), how),
-            Algorithm::Random { choices, by } => Self::Random { lots: draw::Lots::build(seats), choices, by },
+            Algorithm::LeastTime(how) => Self::LeastTime(least::Least::build(seats), how.into()),
+            Algorithm::Random { choices, by } => {
+                let by_time = match by {
+                    Score::LeastConnections => None,
+                    Score::LeastTime(how) => Some(how.into()),
+                };
+                Self::Random { lots: draw::Lots::build(seats), choices, by_time }
+            }
             Algorithm::IpHash { .. } => Self::ByKey(ByKey::build(seats, names, None, |seats, names| {
                 Lookup::Modulo(ip_hash::Modulo::build(seats, names))
             })),
@@ -146,16 +152,16 @@ impl Table {
             return None;
         }
         let (tried, rng) = (pick.ask.tried, &mut *pick.rng);
-        let time = |how| Time(pick.pool.moment(pick.now, how));
+        let time = |decay| Time(pick.pool.moment(pick.now, decay));
         match *self {
             Self::RoundRobin(ref tree) => tree.pick(seats, &mut place.current, tried, rng),
             Self::LeastConnections(ref least) => least.pick(seats, &mut place.turn, tried, rng, Connections),
-            Self::LeastTime(ref least, how) => least.pick(seats, &mut place.turn, tried, rng, time(how)),
-            Self::Random { ref lots, choices, by: Score::LeastConnections } => {
+            Self::LeastTime(ref least, decay) => least.pick(seats, &mut place.turn, tried, rng, time(decay)),
+            Self::Random { ref lots, choices, by_time: None } => {
                 random::pick(lots, choices, seats, tried, rng, Connections)
             }
-            Self::Random { ref lots, choices, by: Score::LeastTime(how) } => {
-                random::pick(lots, choices, seats, tried, rng, time(how))
+            Self::Random { ref lots, choices, by_time: Some(decay) } => {
+                random::pick(lots, choices, seats, tried, rng, time(decay))
             }
             Self::ByKey(ref by_key) => by_key.pick(seats, place, pick),
             Self::First => first::pick(seats, tried, rng),

@@ -35,8 +35,8 @@ impl Rendezvous {
 
     /// Who has the key when nobody is left out.
     pub(in super::super) fn first(&self, key: u64) -> usize {
-        if self.inverses.is_some() {
-            return self.best(key, |_| true).unwrap_or(0);
+        if let Some(inverses) = &self.inverses {
+            return self.first_by_weight(key, inverses);
         }
         let mut best = (0, 0);
         for (seat, &salt) in self.salts.iter().enumerate() {
@@ -44,6 +44,21 @@ impl Rendezvous {
             best = select_unpredictable(drawn > best.1, (seat, drawn), best);
         }
         best.0
+    }
+
+    /// 1 - u is never above -ln(u), and close to it for a winner. So who is least by that is the winner, unless the second
+    /// is so close that only the logarithm can tell.
+    fn first_by_weight(&self, key: u64, inverses: &[f64]) -> usize {
+        let (mut best, mut least, mut second) = (0, u64::MAX, u64::MAX);
+        for (seat, (&salt, &inverse)) in self.salts.iter().zip(inverses).enumerate() {
+            // Positive floats are in the order of their bits.
+            let below = (unit(!finalise(key ^ salt)) * inverse).to_bits();
+            second = second.min(below.max(least));
+            best = select_unpredictable(below < least, seat, best);
+            least = least.min(below);
+        }
+        let exact = exponential(unit(!finalise(key ^ self.salts[best]))) * inverses[best];
+        if f64::from_bits(second) >= exact { best } else { self.best(key, |_| true).unwrap_or(best) }
     }
 
     /// Who has the key among those that are accepted; asked only about members that would have it.
@@ -55,7 +70,7 @@ impl Rendezvous {
             // 1 - u. Its product is below that of -ln(u), which few members are left to compute.
             let drawn = unit(!finalise(key ^ salt));
             if drawn * inverse < lowest {
-                let exact = -(-drawn).ln_1p() * inverse;
+                let exact = exponential(drawn) * inverse;
                 if exact < lowest && accepts(seat) {
                     lowest = exact;
                     best = Some(seat);
@@ -66,8 +81,14 @@ impl Rendezvous {
     }
 }
 
+/// -ln(1 - v): exponentially distributed, if v is uniform.
+fn exponential(v: f64) -> f64 {
+    -(-v).ln_1p()
+}
+
 /// A number in [0, 1) of the upper 53 bits.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
 fn unit(bits: u64) -> f64 {
-    (bits >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    // Signed, they convert in one instruction.
+    (bits >> 11).cast_signed() as f64 * (1.0 / (1_u64 << 53) as f64)
 }
