@@ -39,6 +39,7 @@ class Scenario:
     burst_bar: float = 0.0
     reloads: int = 0
     bars_ns: dict[str, int] = field(default_factory=dict)
+    bars_build_ms: dict[str, int] = field(default_factory=dict)
 
     def targets(self) -> list[tuple[str, str]]:
         """The (host, path) pairs of a scenario with many routes."""

@@ -124,9 +124,8 @@ def _others(results: dict[str, Any]) -> list[str]:
                 for row in pick["rows"]
                 if (row["algorithm"], row["weights"]) == kind
             }
-            lines.append(
-                f"| {kind[0]}, {kind[1]} weights | " + " | ".join(f"{by_size[s]:.0f}" for s in sizes) + " |"
-            )
+            cells = [f"{by_size[size]:.0f}" if size in by_size else "" for size in sizes]
+            lines.append(f"| {kind[0]}, {kind[1]} weights | " + " | ".join(cells) + " |")
         lines.append("")
     return lines
 
