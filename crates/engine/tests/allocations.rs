@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fairlead_engine::{Engine, Settings};
 use fairlead_plan::spec::Spec;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -94,7 +94,7 @@ fn ask(client: &mut TcpStream, request: &[u8], times: usize) {
     }
 }
 
-fn description(backend: &str) -> Spec {
+fn description(backend: &str, algorithm: &Value) -> Spec {
     let description = json!({
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 60_000, "access_log": null,
         "listeners": [{
@@ -115,7 +115,7 @@ fn description(backend: &str) -> Spec {
             }],
         }],
         "pools": [{
-            "name": "app", "algorithm": "round_robin", "resolved": false, "drain_ms": 60_000,
+            "name": "app", "algorithm": algorithm, "resolved": false, "drain_ms": 60_000,
             "backends": [{"id": "b", "hash_name": "b", "zone": null, "backup": false, "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
@@ -130,8 +130,19 @@ fn a_warm_request_allocates_nothing() {
     let backend = listener.local_addr().expect("an address").to_string();
     std::thread::spawn(move || answer_all(&listener));
     let engine = Engine::start(Settings::in_process(1)).expect("an engine");
-    let applied = engine.apply(&description(&backend)).expect("a good description");
-    let mut client = TcpStream::connect(&applied.bound["web"][":0"]).expect("a connection");
+    let hashed = json!({"consistent_hash": {
+        "key": ["client", {"header": "User-Agent"}, {"cookie": "a"}, {"query": "q"}, "path"],
+        "table": "maglev", "bounded_load_thousandths": 1_250,
+    }});
+    for algorithm in [json!("round_robin"), hashed] {
+        let applied = engine.apply(&description(&backend, &algorithm)).expect("a good description");
+        allocates_nothing(&applied.bound["web"][":0"]);
+    }
+    assert!(ALLOCATIONS.load(Relaxed) > 0, "the worker is counted");
+}
+
+fn allocates_nothing(address: &str) {
+    let mut client = TcpStream::connect(address).expect("a connection");
 
     let get = b"GET /path?query HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\n\r\n";
     let post = b"POST /form HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\nhello";
@@ -148,5 +159,4 @@ fn a_warm_request_allocates_nothing() {
             .collect();
         assert!(windows.contains(&0) && windows.iter().sum::<u64>() < 16, "allocations: {windows:?}");
     }
-    assert!(ALLOCATIONS.load(Relaxed) > 0, "the worker is counted");
 }
