@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 export CARGO_TERM_COLOR ?= auto
 export PIP_QUIET ?= 1
 
-.PHONY: help demo test test-rust test-python check bench fuzz docs build clean
+.PHONY: help demo test test-rust test-python test-long check bench fuzz docs build clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -41,6 +41,9 @@ test-rust:
 
 test-python: $(NATIVE) $(LOADER)
 	FAIRLEAD_LOAD=$(abspath $(LOADER)) $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-long: $(NATIVE) $(LOADER) ## the tests that take a minute or more
+	FAIRLEAD_LOAD=$(abspath $(LOADER)) $(BIN)/python -m pytest -q -m long
 
 check: $(NATIVE) ## formatting, lints, types, layers and the rules of the house
 	cargo fmt --all --check

@@ -4,13 +4,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 import websockets
 
 from support import load
 from support.origins import origins
 from support.process import configuration, run, write
 
-RELOADS = 20
+PACE_SECONDS = 0.2
+"""Between an acknowledged reload and the next, where the pace is the point."""
 
 
 def _other(first: dict[str, Any], number: int, spare: str) -> dict[str, Any]:
@@ -36,36 +38,51 @@ async def _echo(connection: websockets.ServerConnection) -> None:
         await connection.send(message)
 
 
-async def test_nothing_fails_and_a_websocket_and_a_download_live_through(tmp_path: Path) -> None:
+async def _live_through(folder: Path, *, reloads: int, pace: float, seconds: int) -> None:
+    """Reload so often under load while a WebSocket and a download of `seconds`, opened before, go on."""
     async with (
         origins("one", "two", "spare") as (one, two, spare),
         websockets.serve(_echo, "127.0.0.1", 0) as echo,
     ):
         echo_address = f"127.0.0.1:{echo.sockets[0].getsockname()[1]}"
-        config = tmp_path / "fairlead.json"
-        first = configuration(tmp_path, one.address, two.address)
+        config = folder / "fairlead.json"
+        first = configuration(folder, one.address, two.address)
         first["listeners"]["ws"] = {"bind": "127.0.0.2:0", "pool": "ws"}
         first["pools"]["ws"] = {"backends": [echo_address]}
         write(config, first)
-        async with run(config, tmp_path) as fairlead:
+        async with run(config, folder) as fairlead:
             address = await fairlead.address()
             host, _, port = address.rpartition(":")
             reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(b"GET /slow/8 HTTP/1.1\r\nHost: a\r\n\r\n")
+            writer.write(b"GET /slow/%d HTTP/1.1\r\nHost: a\r\n\r\n" % seconds)
             await reader.readuntil(b"\r\n\r\n")
             socket = await websockets.connect(f"ws://{await fairlead.address('ws')}/")
-            traffic = await load.start(address, "--rate", "2000", "--seconds", "8", "--connections", "32")
-            for number in range(RELOADS):
+            traffic = await load.start(
+                address, "--rate", "2000", "--seconds", str(seconds), "--connections", "32"
+            )
+            for number in range(reloads):
                 changed = _other(first, number, spare.address)
                 changed["listeners"].setdefault("ws", first["listeners"]["ws"])
                 changed["pools"].setdefault("ws", first["pools"]["ws"])
                 await fairlead.reload(changed)
                 await socket.send(f"still here {number}")
                 assert await socket.recv() == f"still here {number}"
+                assert (await fairlead.stats())["plans_alive"] <= 2
+                await asyncio.sleep(pace)
+            # Both were open all the time: the download has not ended before the last reload.
+            assert not reader.at_eof()
             report = await traffic.report()
-            assert len(await reader.readexactly(8)) == 8
-            plans = (await fairlead.stats())["plans_alive"]
+            assert len(await reader.readexactly(seconds)) == seconds
             await socket.close()
             writer.close()
     assert report["failed"] == 0, report["failures"]
-    assert plans <= 2
+
+
+async def test_nothing_fails_and_a_websocket_and_a_download_live_through(tmp_path: Path) -> None:
+    await _live_through(tmp_path, reloads=20, pace=0, seconds=8)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(180)
+async def test_a_hundred_reloads_within_a_download_of_a_minute(tmp_path: Path) -> None:
+    await _live_through(tmp_path, reloads=100, pace=PACE_SECONDS, seconds=60)

@@ -40,7 +40,7 @@ impl SessionPool {
     /// A session for one busy spell of `client`.
     pub(super) fn start(&self, buffers: &Rc<Buffers>, client: Box<Client>) -> Session {
         let session = self.free.borrow_mut().pop().unwrap_or_else(|| Session::new(buffers));
-        session.desk.work.set(Some(client));
+        session.0.desk.work.set(Some(client));
         session
     }
 
@@ -59,8 +59,11 @@ struct Desk {
     done: Cell<Option<(Box<Client>, Next)>>,
 }
 
-/// One session. Dropped in the middle of a spell it drops the client, the exchange and all they hold.
-pub(super) struct Session {
+/// One session, a single word for who holds it. Dropped in the middle of a spell it drops the client, the exchange and all
+/// they hold.
+pub(super) struct Session(Box<Parts>);
+
+struct Parts {
     desk: Rc<Desk>,
     life: Pin<Box<dyn Future<Output = Infallible>>>,
 }
@@ -69,13 +72,13 @@ impl Session {
     fn new(buffers: &Rc<Buffers>) -> Self {
         let desk = Rc::new(Desk { work: Cell::new(None), done: Cell::new(None) });
         let life = Box::pin(live(Rc::clone(&desk), Exchange::new(buffers)));
-        Self { desk, life }
+        Self(Box::new(Parts { desk, life }))
     }
 
     /// Runs requests until the client has no more of them, and hands it back.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Box<Client>, Next)> {
-        match self.life.as_mut().poll(cx) {
-            Poll::Pending => self.desk.done.take().map_or(Poll::Pending, Poll::Ready),
+        match self.0.life.as_mut().poll(cx) {
+            Poll::Pending => self.0.desk.done.take().map_or(Poll::Pending, Poll::Ready),
             Poll::Ready(never) => match never {},
         }
     }

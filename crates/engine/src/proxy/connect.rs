@@ -22,7 +22,7 @@ pub(super) fn pick(order: &Order<'_>, attempts: &Attempts, key: Option<u64>) -> 
         &ask,
         &mut members.cursor.borrow_mut(),
         &mut *order.client.worker.rng.borrow_mut(),
-        clock::now(),
+        clock::recently(),
     );
     let index = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
     let slot = Slot::picked(Rc::clone(&members), index);

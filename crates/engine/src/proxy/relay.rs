@@ -66,7 +66,7 @@ impl Exchange {
     fn compose(&mut self, order: &Order<'_>, framing: Framing, persistence: Persistence) -> Buffer {
         let Self { answer, scratch, from_client, .. } = self;
         hop_by_hop::remove(answer, false, scratch);
-        date::ensure(answer, &order.client.worker.sessions.date, clock::now());
+        date::ensure(answer, &order.client.worker.sessions.date, clock::recently());
         if let Some(pseudonym) = &order.listener.plan.http.via {
             via::append(answer, pseudonym, scratch);
         }

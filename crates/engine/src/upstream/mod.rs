@@ -44,7 +44,7 @@ impl Upstreams {
 
     /// The connection to `backend` that became idle last and is still good, as far as is known without a call.
     pub(crate) fn take_idle(&self, backend: &Backend) -> Option<Connection> {
-        self.idle.borrow_mut().take(backend, clock::now())
+        self.idle.borrow_mut().take(backend, clock::recently())
     }
 
     /// A new connection, within `connect` and whatever else limits the request.
@@ -60,7 +60,7 @@ impl Upstreams {
 
     /// Keeps a connection whose answer is complete for another request, if `options` and its own state let it.
     pub(crate) fn give_back(&self, backend: &Backend, connection: Connection, options: &IdleOptions) {
-        let now = clock::now();
+        let now = clock::recently();
         if self.idle.borrow_mut().keep(backend, connection, options, now) {
             self.sweep_by(now + options.timeout.min(SWEEP));
         }
