@@ -3,7 +3,7 @@
 mod support;
 
 use fairlead_balance::{
-    Algorithm, Ask, HashTable, Live, Member, Options, Picker, Pool, Standing, State, Tried, hash,
+    Algorithm, Ask, HashTable, Live, Member, Options, Picker, Pool, Standing, State, Tried, combine, hash,
 };
 use proptest::prelude::*;
 use support::{KEYED, TABLES, Worker, bounded, consistent, member};
@@ -30,6 +30,50 @@ fn owners(picker: &Picker, count: u64) -> Vec<&str> {
 
 fn equal(count: usize) -> Vec<(usize, u32)> {
     (0..count).map(|index| (index, 1)).collect()
+}
+
+proptest! {
+    #[test]
+    fn ip_hash_is_the_hash_modulo_the_weights_in_the_order_of_names(
+        weights in prop::collection::vec(0_u32..1_000, 1..50),
+        keys in prop::collection::vec(any::<u64>(), 20),
+    ) {
+        prop_assume!(weights.iter().any(|&weight| weight > 0));
+        let members: Vec<_> = weights.iter().copied().enumerate().collect();
+        let picker = pool(Algorithm::IpHash { v6_prefix: 128 }, &members);
+        let mut by_name = members.clone();
+        by_name.sort_by_key(|&(index, _)| name(index));
+        let line: Vec<usize> =
+            by_name.iter().flat_map(|&(index, weight)| std::iter::repeat_n(index, weight as usize)).collect();
+        for key in keys {
+            let expected = line[(key % line.len() as u64) as usize];
+            prop_assert_eq!(Worker::new(&picker).serve_key(key), expected);
+        }
+    }
+
+    /// By the formula of the paper, logarithm and all, for every member.
+    #[test]
+    fn rendezvous_is_the_lowest_weighted_logarithm(
+        weights in prop::collection::vec(1_u32..=65_535, 1..100),
+        equal in any::<bool>(),
+        keys in prop::collection::vec(any::<u64>(), 20),
+    ) {
+        let weight = |weight| if equal { 7 } else { weight };
+        let members: Vec<_> = weights.iter().map(|&each| weight(each)).enumerate().collect();
+        let picker = pool(consistent(HashTable::Rendezvous), &members);
+        for key in keys {
+            let drawn = |index: usize| {
+                let bits = combine(key, hash(name(index).as_bytes())) >> 11;
+                // (0, 1], the 53 bits in two parts so that each is exact.
+                (f64::from((bits >> 21) as u32) * 2_097_152.0 + f64::from(bits as u32 & 0x1f_ffff) + 1.0)
+                    / 9_007_199_254_740_992.0
+            };
+            let score = |&(index, weight): &(usize, u32)| -drawn(index).ln() / f64::from(weight);
+            let lowest = members.iter().map(score).fold(f64::INFINITY, f64::min);
+            let picked = Worker::new(&picker).serve_key(key);
+            prop_assert!(score(&members[picked]) <= lowest * (1.0 + 1e-9));
+        }
+    }
 }
 
 #[test]

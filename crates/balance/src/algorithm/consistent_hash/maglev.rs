@@ -107,18 +107,17 @@ fn step(at: u32, skip: u32, size: usize) -> u32 {
     (if next >= size { next - size } else { next }) as u32
 }
 
-/// The members that have a turn in each round, in the order they were enlisted.
+/// The members that have a turn in each round, as a linked list for each.
 struct Rounds {
-    /// The last of each round, whose next is the first.
-    last: Vec<u32>,
+    first: Vec<u32>,
     next: Vec<u32>,
 }
 
 impl Rounds {
     /// All have a turn in round 0.
     fn new(rounds: usize, members: usize) -> Self {
-        let mut all = Self { last: vec![FREE; rounds], next: vec![FREE; members] };
-        for member in 0..members as u32 {
+        let mut all = Self { first: vec![FREE; rounds], next: vec![FREE; members] };
+        for member in (0..members as u32).rev() {
             all.enlist(0, member);
         }
         all
@@ -126,28 +125,20 @@ impl Rounds {
 
     /// Rounds beyond the last never come: the heaviest alone fills the table before.
     fn enlist(&mut self, round: usize, member: u32) {
-        let Some(last) = self.last.get_mut(round) else { return };
-        let before = std::mem::replace(last, member);
-        if before == FREE {
-            self.next[member as usize] = member;
-        } else {
-            self.next[member as usize] = self.next[before as usize];
-            self.next[before as usize] = member;
+        if let Some(first) = self.first.get_mut(round) {
+            self.next[member as usize] = std::mem::replace(first, member);
         }
     }
 
-    /// Who has a turn in `round`, to be walked over while they are enlisted in later ones.
+    /// Who has a turn in `round`, in the order of the members.
     fn take(&mut self, round: usize, members: &mut Vec<u32>) {
         members.clear();
-        let end = std::mem::replace(&mut self.last[round], FREE);
-        if end != FREE {
-            let mut member = self.next[end as usize];
-            while member != end {
-                members.push(member);
-                member = self.next[member as usize];
-            }
-            members.push(end);
+        let mut member = self.first[round];
+        while member != FREE {
+            members.push(member);
+            member = self.next[member as usize];
         }
+        members.sort_unstable();
     }
 }
 
@@ -160,7 +151,44 @@ fn next_prime(from: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The rule itself: in each round all members are looked at, in their order.
+    fn by_the_rule(size: usize, mut ways: Vec<Permutation>, weights: &[u32]) -> Vec<u32> {
+        let heaviest = weights.iter().max().copied().map_or(1, u64::from);
+        let mut slots = vec![FREE; size];
+        let mut turns = vec![0_u64; weights.len()];
+        for round in 0.. {
+            for member in 0..weights.len() {
+                if round * u64::from(weights[member]) < turns[member] * heaviest {
+                    continue;
+                }
+                let way = &mut ways[member];
+                while slots[way.at as usize] != FREE {
+                    way.at = (way.at + way.skip) % size as u32;
+                }
+                slots[way.at as usize] = member as u32;
+                turns[member] += 1;
+                if !slots.contains(&FREE) {
+                    return slots;
+                }
+            }
+        }
+        slots
+    }
+
+    proptest! {
+        #[test]
+        fn tables_are_those_of_the_rule(
+            members in prop::collection::vec((0_u32..211, 1_u32..211, 1_u32..1_000), 1..12),
+        ) {
+            let ways: Vec<_> = members.iter().map(|&(at, skip, _)| Permutation { at, skip }).collect();
+            let weights: Vec<_> = members.iter().map(|member| member.2).collect();
+            prop_assert_eq!(populate(211, ways.clone(), &weights), by_the_rule(211, ways, &weights));
+        }
+    }
 
     /// Table 1 of the paper.
     #[test]
