@@ -211,3 +211,14 @@ async def test_least_time_prefers_who_answers_fast(tmp_path: Path, algorithm: ob
         said = Counter(await ask(await running.address("app"), times=100))
     # The first one finds out.
     assert said["fast"] >= 97, said
+
+
+async def test_least_time_leaves_a_backend_that_refuses(tmp_path: Path) -> None:
+    async with origins(2) as (alive, dead):
+        await dead.stop()
+        pool = {"algorithm": "least_time", "backends": [dead.address, alive.address]}
+        async with serving(tmp_path, {"app": pool}) as running:
+            assert Counter(await ask(await running.address("app"), times=50)) == {"0": 50}
+            (shown,) = (await running.stats())["pools"]
+            failures = {each["address"]: each["connect_failures"] for each in shown["backends"]}
+    assert failures[dead.address] == 1

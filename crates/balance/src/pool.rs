@@ -153,6 +153,12 @@ impl Picker {
         }
     }
 
+    /// A try with `member` failed before an answer: by time it is as bad as an answer of a second, lest a member that refuses
+    /// and so never has a time be asked first for ever.
+    pub fn failed(&self, member: usize, now: Instant) {
+        self.observe(member, FAILED, now);
+    }
+
     /// The members, in the order they were given in; what [`pick`](Self::pick) returns is an index into them.
     #[must_use]
     pub fn members(&self) -> &[Member] {
@@ -201,6 +207,9 @@ impl Picker {
         }
     }
 }
+
+/// What a failure counts as; so does waiting for a first answer.
+const FAILED: Duration = Duration::from_secs(1);
 
 fn rotation(algorithm: Algorithm, members: &[Member], options: &Options) -> u64 {
     let mut hasher = FixedState::default().build_hasher();

@@ -58,6 +58,16 @@ fn a_new_member_gets_one_request_and_no_more_until_it_has_answered() {
 }
 
 #[test]
+fn a_new_member_that_fails_is_not_asked_first_again() {
+    let picker = picker(LEAST_TIME, &[1, 1]);
+    let mut worker = Worker::new(&picker);
+    learn(&picker, &worker, &[10_000]);
+    assert_eq!(worker.serve(), 1);
+    picker.failed(1, worker.now);
+    assert_eq!(worker.shares(50), [50, 0]);
+}
+
+#[test]
 fn a_pool_in_which_nothing_is_known_is_tried_all_round() {
     let picker = picker(LEAST_TIME, &[1; 5]);
     let mut worker = Worker::new(&picker);

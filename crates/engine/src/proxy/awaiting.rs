@@ -122,6 +122,10 @@ impl Exchange {
             Obstacle::Answer(failure) => failure.into(),
             Obstacle::Broken => {
                 counters.resets.add(1);
+                // One that was closed while it lay idle says nothing about the backend.
+                if !trial.connection.is_reused() {
+                    trial.slot.failed();
+                }
                 if interim || !trial.connection.input.is_empty() {
                     return Failure::ANSWER_INCOMPLETE.into();
                 }

@@ -75,5 +75,6 @@ fn dial_failed(failure: DialFailure, slot: &Slot) -> Trouble {
         DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
     };
     slot.counters().connect_failures.add(1);
+    slot.failed();
     Trouble::Try(Outcome::ConnectFailed { member: slot.index(), timed_out })
 }

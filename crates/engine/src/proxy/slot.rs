@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use fairlead_plan::Backend;
 
+use crate::clock;
 use crate::published::LocalMembers;
 use crate::telemetry::BackendCounters;
 
@@ -39,6 +40,11 @@ impl Slot {
     pub(super) fn took(&self, time: Duration, now: Instant) {
         self.counters().latency(time);
         self.waited(time, now);
+    }
+
+    /// It gave no answer at all.
+    pub(super) fn failed(&self) {
+        self.members.shared.picker.failed(self.index, clock::now());
     }
 
     /// So long a wait was too long: the picker hears of it, the figures of answers don't.
