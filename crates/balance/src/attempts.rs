@@ -1,27 +1,62 @@
 //! One request's tries, as a state machine: the engine reports what became of a try and is told what to do.
 //!
 //! What may be tried again follows RFC 9110 9.2.2: a connection that was never made carried nothing, so any
-//! request goes on to the next backend; one that broke before the answer is repeated only for safe methods; once
-//! a byte of the answer has left there is nothing to decide.
+//! request goes on to the next backend; one that broke before the answer, or whose answer was an error that may pass, is
+//! repeated only for safe methods and within the pool's [`Budget`]; once a byte of the answer has left there is nothing
+//! to decide.
 
+use std::time::{Duration, Instant};
+
+use crate::backoff::backoff;
+use crate::budget::Budget;
 use crate::pool::NoBackend;
 use crate::tried::Tried;
 
-/// How often a request may be tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How often, and after what, a request may be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// All tries of a request together, 1 to 32; beyond that it counts as 32.
     pub attempts: u8,
-    /// Tries again after a connection broke before the answer's first byte, for safe methods.
+    /// Whether a connection that was never made is followed by a try on the next backend.
+    pub connect: bool,
+    /// Tries again after a connection broke before the answer's first byte, for repeatable methods.
     pub resets: u8,
+    /// Whether a try that took longer than it may is followed by another, for repeatable methods.
+    pub timeouts: bool,
+    /// Answers that are followed by another try, for repeatable methods. Sorted.
+    pub statuses: Vec<u16>,
+    /// How many all tries again but those after connect failures may be, in thousandths of the pool's requests; `None`
+    /// for any number.
+    pub budget: Option<u32>,
+    /// The first ceiling of what is waited before a try again, connect failures excepted; zero for at once.
+    pub backoff: Duration,
 }
 
 impl Default for RetryPolicy {
     /// Eight tries: with seven backends refused, an eighth is unlikely to be better and the client has waited.
     /// One reset: a second one in a row looks like a request that kills its backends.
     fn default() -> Self {
-        Self { attempts: 8, resets: 1 }
+        Self {
+            attempts: 8,
+            connect: true,
+            resets: 1,
+            timeouts: false,
+            statuses: Vec::new(),
+            budget: None,
+            backoff: Duration::ZERO,
+        }
     }
+}
+
+/// What a decision is made with besides: the pool's budget, the time, and a random number uniform over all of its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    /// Of the pool that is tried.
+    pub budget: &'a Budget,
+    /// Now.
+    pub now: Instant,
+    /// For the wait before the next try.
+    pub random: u64,
 }
 
 /// What became of a try. `member` is the index that [`Picker::pick`](crate::Picker::pick) returned.
@@ -45,6 +80,22 @@ pub enum Outcome {
         /// Nothing of the body was read from the client, or all that was read is still buffered.
         request_replayable: bool,
     },
+    /// The head of an answer is here, and nothing of it has gone to the client.
+    Answered {
+        /// Who was tried.
+        member: usize,
+        /// Its status.
+        status: u16,
+        /// Nothing of the body was read from the client, or all that was read is still buffered.
+        request_replayable: bool,
+    },
+    /// The try took longer than a single try may, and nothing of an answer has gone to the client.
+    TryTimedOut {
+        /// Who was tried.
+        member: usize,
+        /// Nothing of the body was read from the client, or all that was read is still buffered.
+        request_replayable: bool,
+    },
     /// The answer didn't come, or didn't go on, within its timeout.
     TimedOut {
         /// A byte of the answer has gone to the client.
@@ -64,6 +115,10 @@ pub enum Outcome {
 pub enum Action {
     /// Pick again, leaving out [`Attempts::tried`], and send the request there.
     Send,
+    /// The same after this time.
+    Wait(Duration),
+    /// The answer that is here is the client's, whatever it says.
+    Pass,
     /// No further try: give this answer.
     Answer(Failure),
     /// The answer has begun and can't be completed: end it so that the client sees it is incomplete.
@@ -83,6 +138,8 @@ pub enum Failure {
     TimedOut,
     /// What the backend sent was no valid answer.
     Invalid,
+    /// The last backend tried gave an answer that was to be tried again.
+    Answered(u16),
     /// Nobody to send to.
     NoBackend(NoBackend),
 }
@@ -95,6 +152,7 @@ impl Failure {
             Self::ConnectRefused | Self::Reset | Self::Invalid => 502,
             Self::NoBackend(_) => 503,
             Self::ConnectTimedOut | Self::TimedOut => 504,
+            Self::Answered(status) => status,
         }
     }
 
@@ -108,7 +166,8 @@ impl Failure {
             Self::TimedOut => "http_response_timeout",
             Self::Invalid => "http_protocol_error",
             Self::NoBackend(NoBackend::AllFull) => "connection_limit_reached",
-            Self::NoBackend(NoBackend::Empty | NoBackend::NoneUsable | NoBackend::AllTried) => {
+            Self::Answered(_)
+            | Self::NoBackend(NoBackend::Empty | NoBackend::NoneUsable | NoBackend::AllTried) => {
                 "destination_unavailable"
             }
         }
@@ -117,28 +176,35 @@ impl Failure {
 
 /// The tries of one request. The first is under way from the start.
 #[derive(Clone, Debug)]
-pub struct Attempts {
+pub struct Attempts<'a> {
+    policy: &'a RetryPolicy,
     tried: Tried,
     tries_left: u8,
     resets_left: u8,
-    safe_method: bool,
-    /// Whom a connection that had lain idle was stale with, as long as another is looked for.
-    stale: Option<u32>,
+    /// Tries again that were waited for.
+    waits: u32,
+    repeatable: bool,
+    /// Who may be asked a second time if there is no other: it closed a connection that lay idle, or it is there and didn't
+    /// answer as wished.
+    again: Option<u32>,
     must_dial: bool,
     last: Option<Failure>,
     end: Option<Action>,
 }
 
-impl Attempts {
-    /// `safe_method`: GET, HEAD, OPTIONS or TRACE (RFC 9110 9.2.1).
+impl<'a> Attempts<'a> {
+    /// `repeatable`: doing it twice is as good as once. GET, HEAD, OPTIONS and TRACE are (RFC 9110 9.2.1), others if
+    /// somebody who knows them says so.
     #[must_use]
-    pub fn new(policy: &RetryPolicy, safe_method: bool) -> Self {
+    pub fn new(policy: &'a RetryPolicy, repeatable: bool) -> Self {
         Self {
+            policy,
             tried: Tried::new(),
             tries_left: policy.attempts.clamp(1, Tried::CAPACITY as u8) - 1,
             resets_left: policy.resets,
-            safe_method,
-            stale: None,
+            waits: 0,
+            repeatable,
+            again: None,
             must_dial: false,
             last: None,
             end: None,
@@ -159,35 +225,56 @@ impl Attempts {
     }
 
     /// Takes what became of the try (or of picking for it) and says what to do. Once it has said anything but
-    /// [`Action::Send`] it says the same for ever.
-    pub fn next(&mut self, outcome: Outcome) -> Action {
+    /// [`Action::Send`] and [`Action::Wait`] it says the same for ever.
+    pub fn next(&mut self, outcome: Outcome, means: &Means<'_>) -> Action {
         if let Some(end) = self.end {
             return end;
         }
-        let action = self.judge(outcome);
-        if action != Action::Send {
+        let action = self.judge(outcome, means);
+        if !matches!(action, Action::Send | Action::Wait(_)) {
             self.end = Some(action);
         }
         action
     }
 
-    fn judge(&mut self, outcome: Outcome) -> Action {
+    fn judge(&mut self, outcome: Outcome, means: &Means<'_>) -> Action {
         match outcome {
             Outcome::ConnectFailed { member, timed_out } => {
                 let failure = if timed_out { Failure::ConnectTimedOut } else { Failure::ConnectRefused };
-                self.go_on(member, failure)
+                if !self.policy.connect || !self.leave(member, failure) {
+                    return Action::Answer(failure);
+                }
+                Action::Send
             }
             Outcome::Reset { answer_begun: true, .. }
             | Outcome::TimedOut { answer_begun: true }
             | Outcome::Invalid { answer_begun: true } => Action::Cut,
             Outcome::Reset { member, reused, request_replayable, .. } => {
-                if !self.safe_method || !request_replayable || self.resets_left == 0 {
+                if self.resets_left == 0 || !self.repeat(member, Failure::Reset, request_replayable, means) {
                     return Action::Answer(Failure::Reset);
                 }
                 self.resets_left -= 1;
-                self.stale = reused.then_some(member as u32);
+                // That it closed a connection which had lain idle doesn't say that it is gone.
+                self.again = reused.then_some(member as u32);
                 self.must_dial |= reused;
-                self.go_on(member, Failure::Reset)
+                self.wait(means)
+            }
+            Outcome::Answered { member, status, request_replayable } => {
+                if self.policy.statuses.binary_search(&status).is_err()
+                    || !self.repeat(member, Failure::Answered(status), request_replayable, means)
+                {
+                    return Action::Pass;
+                }
+                self.again = Some(member as u32);
+                self.wait(means)
+            }
+            Outcome::TryTimedOut { member, request_replayable } => {
+                if !self.policy.timeouts || !self.repeat(member, Failure::TimedOut, request_replayable, means)
+                {
+                    return Action::Answer(Failure::TimedOut);
+                }
+                self.again = Some(member as u32);
+                self.wait(means)
             }
             Outcome::TimedOut { .. } => Action::Answer(Failure::TimedOut),
             Outcome::Invalid { .. } => Action::Answer(Failure::Invalid),
@@ -195,19 +282,36 @@ impl Attempts {
         }
     }
 
-    fn go_on(&mut self, member: usize, failure: Failure) -> Action {
-        self.last = Some(failure);
-        if self.tries_left == 0 || !self.tried.insert(member) {
-            return Action::Answer(failure);
-        }
-        self.tries_left -= 1;
-        Action::Send
+    /// Whether what was sent may be sent once more, and if so takes what it costs.
+    fn repeat(&mut self, member: usize, failure: Failure, replayable: bool, means: &Means<'_>) -> bool {
+        // The budget last: nothing is drawn for a try that isn't made.
+        self.repeatable
+            && replayable
+            && self.tries_left > 0
+            && self.policy.budget.is_none_or(|share| means.budget.draw(share, means.now))
+            && self.leave(member, failure)
     }
 
-    /// The try was granted already, so this spends none. A stale connection says that the backend closed it, not
-    /// that the backend is gone: if there is no other, the same one is asked again.
+    /// Takes a try for another backend than `member`, if there is one left.
+    fn leave(&mut self, member: usize, failure: Failure) -> bool {
+        self.last = Some(failure);
+        if self.tries_left == 0 || !self.tried.insert(member) {
+            return false;
+        }
+        self.tries_left -= 1;
+        true
+    }
+
+    fn wait(&mut self, means: &Means<'_>) -> Action {
+        let wait = backoff(self.policy.backoff, self.waits, means.random);
+        self.waits += 1;
+        if wait.is_zero() { Action::Send } else { Action::Wait(wait) }
+    }
+
+    /// The try was granted already, so this spends none. Who only closed an idle connection, or answered otherwise than
+    /// was wished, is asked again if there is no other.
     fn without_backend(&mut self, none: NoBackend) -> Action {
-        if let Some(member) = self.stale.take() {
+        if let Some(member) = self.again.take() {
             self.tried.remove(member as usize);
             return Action::Send;
         }

@@ -12,7 +12,8 @@
 //! - `group`: who of them is picked among first: own zone, others, backups.
 //! - `cursor`: a worker's own place in a picker's rotation.
 //! - `algorithm`: one file for each way of choosing, and the draws that two of them share.
-//! - `tried`, `attempts`: one request's tries, as a state machine.
+//! - `tried`, `attempts`: one request's tries, as a state machine; `budget`, `backoff`: what further ones may cost, and
+//!   when they are made.
 //! - `latency`: how long a backend takes to answer.
 //! - `hash`, `md5`: hashes that all nodes agree on.
 //! - [`limit`]: process-wide maxima: connections in all, connections of one client.
@@ -22,6 +23,8 @@
 
 mod algorithm;
 mod attempts;
+mod backoff;
+mod budget;
 mod count;
 mod cursor;
 mod group;
@@ -35,11 +38,13 @@ mod standing;
 mod tried;
 
 pub use algorithm::{Algorithm, HashTable, Random, Score};
-pub use attempts::{Action, Attempts, Failure, Outcome, RetryPolicy};
+pub use attempts::{Action, Attempts, Failure, Means, Outcome, RetryPolicy};
+pub use backoff::backoff;
+pub use budget::Budget;
 pub use cursor::Cursor;
 pub use hash::{combine, hash, hash_address};
 pub use latency::{Average, LeastTime};
-pub use live::{BackendLive, Live};
+pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
 pub use standing::{Standing, State};
 pub use tried::Tried;

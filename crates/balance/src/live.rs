@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
+use crate::budget::Budget;
 use crate::count::Count;
 use crate::latency::{self, Decay, Latency, LeastTime, Moment};
 use crate::standing::{Standing, StandingWord};
@@ -73,6 +74,11 @@ impl Live {
         table.insert(pool, id, address)
     }
 
+    /// What the backends of `pool` share.
+    pub fn pool(&self, pool: &str) -> Arc<PoolLive> {
+        Arc::clone(&self.table().by_pool.entry(pool.into()).or_default().live)
+    }
+
     /// Whether anybody still holds this backend: it is configured, or it drains and a request is still open.
     #[must_use]
     pub fn is_open(&self, pool: &str, id: &str) -> bool {
@@ -109,7 +115,8 @@ impl Table {
         for backends in self.by_pool.values_mut() {
             backends.by_id.retain(|_, entry| entry.backend.strong_count() > 0);
         }
-        self.by_pool.retain(|_, backends| !backends.by_id.is_empty());
+        self.by_pool
+            .retain(|_, backends| !backends.by_id.is_empty() || Arc::strong_count(&backends.live) > 1);
         self.entries = self.by_pool.values().map(|backends| backends.by_id.len()).sum();
         self.sweep_at = self.entries * 2;
     }
@@ -133,14 +140,21 @@ struct Traffic {
 
 /// What the backends of a pool share, and what outlives a configuration with them.
 #[derive(Debug, Default)]
-pub(crate) struct PoolLive {
+pub struct PoolLive {
     /// What the times of latencies are counted from: the first time anybody asked.
     epoch: OnceLock<Instant>,
     /// Grows with every change of a standing, so that a worker knows when its sums over the pool are old.
     changes: AtomicU32,
+    retries: Budget,
 }
 
 impl PoolLive {
+    /// What tries again may cost.
+    #[must_use]
+    pub fn retries(&self) -> &Budget {
+        &self.retries
+    }
+
     /// Acquire, with the release of [`BackendLive::stand`]: who sees a change counted sees the standing it counts.
     pub(crate) fn changes(&self) -> u32 {
         self.changes.load(Ordering::Acquire)

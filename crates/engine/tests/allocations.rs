@@ -112,6 +112,7 @@ fn description(backend: &str, algorithm: &Value) -> Spec {
                 "request": {"id": "X-Request-ID", "forwarded": "both"},
                 "max_body_bytes": null, "access_log": true,
                 "timeouts": {"request_ms": 60_000, "response_ms": 60_000, "stream_idle_ms": 300_000},
+                "retry": null,
             }],
         }],
         "pools": [{

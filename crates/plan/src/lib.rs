@@ -16,6 +16,7 @@ mod census;
 mod listener;
 mod plan;
 mod pool;
+mod retry;
 mod route;
 
 // How a request finds its route.
@@ -33,5 +34,6 @@ pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketO
 pub use networks::{Networks, NotANetwork};
 pub use plan::Plan;
 pub use pool::{Backend, IdleOptions, Membership, Pool};
+pub use retry::Retry;
 pub use route::{Route, RouteTimeouts};
 pub use router::{Criterion, Router, Step, Verdict};

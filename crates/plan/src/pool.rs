@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairlead_balance as balance;
-use fairlead_balance::{BackendLive, Live, Picker};
+use fairlead_balance::{BackendLive, Live, Picker, PoolLive};
 
 use crate::algorithm::{self, KeyPart};
 use crate::digest::Digest;
@@ -36,6 +36,8 @@ pub struct Pool {
     pub idle: IdleOptions,
     /// More backends come by `members`; until then it may be empty.
     pub resolved: bool,
+    /// What its backends share and what outlives every Plan.
+    pub live: Arc<PoolLive>,
     /// Who serves at first: generation 0, the backends of the description.
     pub membership: Arc<Membership>,
 }
@@ -95,6 +97,7 @@ impl Pool {
                 max_uses: spec.idle_connections.max_uses,
             },
             resolved: spec.resolved,
+            live: live.pool(&spec.name),
             membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::digest::Digest;
 use crate::error::{Errors, Place};
 use crate::listener::encoded_slashes;
+use crate::retry::Retry;
 use crate::router::Rule;
 use crate::spec;
 
@@ -27,6 +28,8 @@ pub struct Route {
     pub access_log: bool,
     /// How long a request may take.
     pub timeouts: RouteTimeouts,
+    /// Which of its requests are tried again.
+    pub retry: Retry,
 }
 
 /// How long a request may take.
@@ -65,6 +68,9 @@ impl Route {
                 let request = at.key("request");
                 errors.add(request.key("id"), format_args!("{name:?} is no name of a header"));
             }
+            if let Some(retry) = &spec.retry {
+                Retry::check(retry, at.key("retry"), errors);
+            }
             match (id, rule, pool) {
                 (Some(id), Some(rule), Some(pool)) => {
                     routes.push((rule, Arc::new(Self::build(spec, listener, id, pool))));
@@ -88,6 +94,7 @@ impl Route {
                 response: Duration::from_millis(spec.timeouts.response_ms),
                 stream_idle: Duration::from_millis(spec.timeouts.stream_idle_ms),
             },
+            retry: Retry::build(spec.retry.as_ref()),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! Defaults, units and spelling are the configuration's business; what stands here is final.
 
 mod algorithm;
+mod retry;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
+pub use retry::{Retry, RetryMethods};
 
 /// A key that must be written even when its value is `null`.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -208,6 +210,9 @@ pub struct Route {
     pub access_log: bool,
     /// How long requests may take.
     pub timeouts: RouteTimeouts,
+    /// `null`: after connect failures, and once after a reset of a safe request.
+    #[serde(deserialize_with = "nullable")]
+    pub retry: Option<Retry>,
 }
 
 /// All that is given must hold; an empty list is "not given".

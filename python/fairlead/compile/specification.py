@@ -9,6 +9,7 @@ from typing import Any
 
 from fairlead.compile.algorithm import algorithm
 from fairlead.compile.membership import backends
+from fairlead.compile.retry import retry
 from fairlead.model import (
     AccessLog,
     AnyAddress,
@@ -143,6 +144,7 @@ def _route(route: Route) -> Json:
         "max_body_bytes": _bytes(route.max_body_size),
         "access_log": route.access_log,
         "timeouts": _route_timeouts(route.timeouts),
+        "retry": retry(route.retry),
     }
 
 

@@ -22,6 +22,7 @@ from fairlead.model.logs import AccessLog, Logging
 from fairlead.model.match import Match, PathRegex
 from fairlead.model.pool import Backend, IdleConnections, Pool, PoolTimeouts
 from fairlead.model.resolver import Resolver
+from fairlead.model.retry import Retry
 from fairlead.model.route import RequestOptions, Route, RouteTimeouts
 from fairlead.model.runtime import Runtime
 
@@ -49,6 +50,7 @@ __all__ = [
     "PoolTimeouts",
     "RequestOptions",
     "Resolver",
+    "Retry",
     "Route",
     "RouteTimeouts",
     "RoutesListener",

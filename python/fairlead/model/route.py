@@ -6,6 +6,7 @@ from pydantic import Field
 
 from fairlead.model.definition import Definition
 from fairlead.model.match import Match
+from fairlead.model.retry import Retry
 from fairlead.model.value import Flag, HeaderName, Integer, Name, Timeout, Word
 from fairlead.units import Duration, Size
 
@@ -66,7 +67,6 @@ class Route(Definition):
         "access",
         "cors",
         "waf",
-        "retry",
         "hedge",
     )
     ONE_OF: ClassVar[tuple[str, ...]] = ("pool", "split", "redirect", "respond")
@@ -92,3 +92,11 @@ class Route(Definition):
     ] = None
     access_log: Annotated[Flag, Field(description="Whether its requests are in the access log.")] = True
     timeouts: Annotated[RouteTimeouts, Field(description="How long a backend may take.")] = RouteTimeouts()
+    retry: Annotated[
+        Retry | None,
+        Field(
+            description="Which requests are tried again. Without it: after connect failures on up to 8 "
+            "backends, and once after a reset if the method is safe.",
+            examples=[{"on": ["connect_failure", "reset", "503"], "attempts": 3}],
+        ),
+    ] = None

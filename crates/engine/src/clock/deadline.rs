@@ -23,6 +23,8 @@ pub(crate) enum Phase {
     Connect,
     /// The backend has the whole request and owes its answer's head.
     Response,
+    /// One try of a request, from picking a backend to its answer's head.
+    Try,
     /// The whole request.
     Request,
     /// A gap within an answer.
@@ -34,13 +36,14 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Idle,
         Self::Header,
         Self::Body,
         Self::Write,
         Self::Connect,
         Self::Response,
+        Self::Try,
         Self::Request,
         Self::StreamIdle,
         Self::Tunnel,

@@ -36,6 +36,12 @@ impl Failure {
         Self::shed("destination_unavailable", "the pool has no usable backend");
     pub(crate) const ALL_FULL: Self = Self::shed("connection_limit_reached", "every backend is at its limit");
 
+    /// With the status that was answered.
+    const NOT_REPEATED: Self = Self::upstream(
+        503,
+        "destination_unavailable",
+        "the backend answered with an error and nobody is left to try again with",
+    );
     pub(crate) const REFUSED: Self =
         Self::upstream(502, "connection_refused", "the backend refused the connection");
     pub(crate) const UNREACHABLE: Self =
@@ -58,6 +64,8 @@ impl Failure {
         Self::upstream(504, "connection_timeout", "the connection to the backend was not made in time");
     pub(crate) const ANSWER_TIMEOUT: Self =
         Self::upstream(504, "http_response_timeout", "the backend did not answer in time");
+    pub(crate) const TRY_TIMEOUT: Self =
+        Self::upstream(504, "http_response_timeout", "the backend did not answer in the time of one try");
     pub(crate) const REQUEST_TIMEOUT: Self =
         Self::upstream(504, "http_response_timeout", "the request took longer than its route allows");
     pub(crate) const STREAM_IDLE: Self =
@@ -108,6 +116,7 @@ impl Failure {
             Phase::Write => Self::CLIENT_SLOW,
             Phase::Connect => Self::CONNECT_TIMEOUT,
             Phase::Response => Self::ANSWER_TIMEOUT,
+            Phase::Try => Self::TRY_TIMEOUT,
             Phase::Request => Self::REQUEST_TIMEOUT,
             Phase::StreamIdle => Self::STREAM_IDLE,
             Phase::Tunnel => Self::TUNNEL_IDLE,
@@ -141,6 +150,7 @@ impl From<balance::Failure> for Failure {
             balance::Failure::Reset => Self::RESET,
             balance::Failure::TimedOut => Self::ANSWER_TIMEOUT,
             balance::Failure::Invalid => Self::MALFORMED,
+            balance::Failure::Answered(status) => Self { status, ..Self::NOT_REPEATED },
             balance::Failure::NoBackend(NoBackend::AllFull) => Self::ALL_FULL,
             balance::Failure::NoBackend(NoBackend::Empty | NoBackend::NoneUsable | NoBackend::AllTried) => {
                 Self::NO_BACKEND

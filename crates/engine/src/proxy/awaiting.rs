@@ -23,12 +23,11 @@ impl Exchange {
         trial: &mut Trial,
         mut gone: Gone<'_>,
     ) -> Result<Response, Trouble> {
-        let mut interim = false;
         loop {
             let awaited = self.await_head(order, trial, gone.as_mut()).await;
             let response = match awaited {
                 Ok(response) => response,
-                Err(fault) => return Err(self.without_answer(fault, order, trial, interim)),
+                Err(fault) => return Err(self.without_answer(fault, order, trial)),
             };
             trial.connection.input.consume(response.len);
             let status = self.answer.status();
@@ -41,7 +40,7 @@ impl Exchange {
                 }
                 return Ok(response);
             }
-            interim = true;
+            trial.interim = true;
             if status == 100 {
                 trial.sending.go_on(order, &self.from_client);
             }
@@ -97,17 +96,20 @@ impl Exchange {
     }
 
     /// What it means for the request that no head came.
-    fn without_answer(
-        &mut self,
-        obstacle: Obstacle,
-        order: &Order<'_>,
-        trial: &Trial,
-        interim: bool,
-    ) -> Trouble {
+    fn without_answer(&mut self, obstacle: Obstacle, order: &Order<'_>, trial: &mut Trial) -> Trouble {
         let counters = trial.slot.counters();
         self.account.request_bytes = trial.sending.payload();
         counters.bytes_out.add(trial.sending.sent());
+        let begun = trial.interim || !trial.connection.input.is_empty();
+        let member = trial.slot.index();
         match obstacle {
+            Obstacle::Request(Failure::TRY_TIMEOUT) if !begun => {
+                counters.timeouts.add(1);
+                trial.slot.failed();
+                let request_replayable = trial.sending.is_replayable(order.request.body);
+                self.give_up(order, trial);
+                Trouble::Try(Outcome::TryTimedOut { member, request_replayable })
+            }
             Obstacle::Request(failure) => {
                 if failure == Failure::ANSWER_TIMEOUT {
                     counters.timeouts.add(1);
@@ -126,15 +128,13 @@ impl Exchange {
                 if !trial.connection.is_reused() {
                     trial.slot.failed();
                 }
-                if interim || !trial.connection.input.is_empty() {
+                if begun {
                     return Failure::ANSWER_INCOMPLETE.into();
                 }
-                Trouble::Try(Outcome::Reset {
-                    member: trial.slot.index(),
-                    reused: trial.connection.is_reused(),
-                    answer_begun: false,
-                    request_replayable: trial.sending.is_replayable(order.request.body),
-                })
+                let reused = trial.connection.is_reused();
+                let request_replayable = trial.sending.is_replayable(order.request.body);
+                self.give_up(order, trial);
+                Trouble::Try(Outcome::Reset { member, reused, answer_begun: false, request_replayable })
             }
         }
     }

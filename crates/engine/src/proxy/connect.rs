@@ -10,12 +10,12 @@ use fairlead_balance::{Ask, Attempts, Outcome};
 use super::account::Account;
 use super::exchange::{Gone, Order, Trouble};
 use super::slot::Slot;
-use crate::clock;
+use crate::clock::{self, Phase};
 use crate::http::failure::Failure;
 use crate::upstream::{Connection, DialFailure};
 
 /// Takes a place at a backend that was not tried yet.
-pub(super) fn pick(order: &Order<'_>, attempts: &Attempts, key: Option<u64>) -> Result<Slot, Trouble> {
+pub(super) fn pick(order: &Order<'_>, attempts: &Attempts<'_>, key: Option<u64>) -> Result<Slot, Trouble> {
     let members = order.route.pool.members();
     let ask = Ask { tried: attempts.tried(), key };
     let picked = members.shared.picker.pick(
@@ -35,7 +35,7 @@ pub(super) fn pick(order: &Order<'_>, attempts: &Attempts, key: Option<u64>) -> 
 pub(super) async fn connect(
     order: &Order<'_>,
     slot: &Slot,
-    attempts: &Attempts,
+    attempts: &Attempts<'_>,
     account: &mut Account,
     mut gone: Gone<'_>,
 ) -> Result<Connection, Trouble> {
@@ -70,8 +70,8 @@ fn dial_failed(failure: DialFailure, slot: &Slot) -> Trouble {
     let timed_out = match failure {
         // Ours: another backend would do no better.
         DialFailure::Resource(_) => return Failure::NO_RESOURCES.into(),
+        DialFailure::TimedOut | DialFailure::Expired(Phase::Try) => true,
         DialFailure::Expired(phase) => return Failure::timed_out(phase).into(),
-        DialFailure::TimedOut => true,
         DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
     };
     slot.counters().connect_failures.add(1);

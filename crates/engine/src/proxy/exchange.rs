@@ -13,11 +13,12 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
-use fairlead_balance::{Action, Attempts, Outcome, RetryPolicy};
+use fairlead_balance::{Action, Attempts, Outcome};
 use fairlead_wire::{Head, http1};
 
 use super::account::Account;
 use super::key::Source;
+use super::replay::Replay;
 use super::sending::Sending;
 use super::slot::Slot;
 use super::upgrade::Upgraded;
@@ -43,6 +44,8 @@ pub(crate) struct Exchange {
     pub(crate) scratch: Vec<u8>,
     pub(crate) id: Vec<u8>,
     pub(crate) account: Account,
+    /// What a try that is over had used up of the body.
+    pub(super) replay: Option<Box<Replay>>,
 }
 
 /// A request that is to be forwarded, and what it has to keep to.
@@ -76,6 +79,8 @@ pub(super) type Gone<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 pub(super) enum Trouble {
     /// Another one may do better: [`Attempts`] decides.
     Try(Outcome),
+    /// It gave an answer, and [`Attempts`] has decided for another try.
+    Answered(Action),
     /// None will.
     Final(Failure),
 }
@@ -92,6 +97,8 @@ pub(super) struct Trial {
     pub(super) connection: Connection,
     pub(super) slot: Slot,
     pub(super) sending: Sending,
+    /// An interim answer went to the client.
+    pub(super) interim: bool,
 }
 
 impl Exchange {
@@ -104,6 +111,7 @@ impl Exchange {
             scratch: Vec::new(),
             id: Vec::new(),
             account: Account::default(),
+            replay: None,
         }
     }
 
@@ -130,17 +138,11 @@ impl Exchange {
             client.deadline.set(Phase::Request, started + limit);
         }
         let mut gone = pin!(client.stream.gone(listener.plan.http.abort_on_close));
-        let mut attempts = Attempts::new(&RetryPolicy::default(), is_safe(self.request.method()));
+        let mut attempts = super::retry::attempts(order, self.request.method());
         loop {
-            match self.attempt(order, &attempts, gone.as_mut()).await {
+            match self.attempt(order, &mut attempts, gone.as_mut()).await {
                 Ok(ended) => return Ok(ended),
-                Err(Trouble::Final(failure)) => return Err(failure),
-                Err(Trouble::Try(outcome)) => match attempts.next(outcome) {
-                    Action::Send => {}
-                    Action::Answer(failure) => return Err(failure.into()),
-                    // Said only of answers that have begun; those aren't tried again here.
-                    Action::Cut => return Err(Failure::ANSWER_INCOMPLETE),
-                },
+                Err(trouble) => self.try_again(order, &mut attempts, trouble, gone.as_mut()).await?,
             }
         }
     }
@@ -154,24 +156,21 @@ impl Exchange {
     async fn attempt(
         &mut self,
         order: &Order<'_>,
-        attempts: &Attempts,
+        attempts: &mut Attempts<'_>,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
+        super::retry::begin_try(order);
         let slot = super::connect::pick(order, attempts, self.key(order))?;
         let connection =
             super::connect::connect(order, &slot, attempts, &mut self.account, gone.as_mut()).await?;
         self.account.sent_to(&slot);
         let sending = Sending::new(order, &self.request, &self.from_client);
-        let mut trial = Trial { connection, slot, sending };
+        let mut trial = Trial { connection, slot, sending, interim: false };
         let response = self.await_answer(order, &mut trial, gone.as_mut()).await?;
+        let trial = self.accept(order, attempts, trial, &response)?;
         if response.upgrade {
             return Ok(self.upgrade(order, trial)?);
         }
         Ok(self.relay(order, trial, response, gone).await?)
     }
-}
-
-/// RFC 9110 9.2.1.
-fn is_safe(method: &[u8]) -> bool {
-    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
 }

@@ -9,6 +9,8 @@ pub(crate) mod exchange;
 mod key;
 pub(crate) mod pump;
 mod relay;
+pub(crate) mod replay;
+mod retry;
 mod sending;
 mod slot;
 pub(crate) mod splice;

@@ -18,6 +18,7 @@ use fairlead_wire::http1::{Body, Decoder, Framing, Limits, Step};
 use crate::buffer::{Buffer, SMALL};
 use crate::clock::Deadline;
 use crate::io::{Fault, Stream};
+use crate::proxy::replay::Replay;
 use crate::proxy::splice::{self, Pipes, Splice};
 
 pub(crate) use pace::Limit;
@@ -97,6 +98,8 @@ pub(crate) struct Pump {
     decoded: bool,
     /// The sink's framing is closed.
     framed: bool,
+    /// Keeps what is used up of the source, for as long as it has room.
+    replay: Option<Box<Replay>>,
     splice: Splicing,
     max_body: u64,
     payload: u64,
@@ -128,6 +131,7 @@ impl Pump {
             ahead: None,
             decoded: matches!(job.body, Body::None | Body::Length(0)),
             framed: !chunked,
+            replay: None,
             splice: if chunked { Splicing::Never } else { Splicing::No },
             max_body: job.max_body.unwrap_or(u64::MAX),
             payload: 0,
@@ -135,6 +139,22 @@ impl Pump {
             reading: Pace::new(job.read),
             writing: Pace::new(job.write),
         }
+    }
+
+    /// Keeps what it uses up of the source, so that it can be sent once more.
+    pub(crate) fn keeping(mut self, replay: Option<Box<Replay>>) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Whether all that was used up of the source is kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// What was used up of the source, and is kept no longer.
+    pub(crate) fn kept(&mut self) -> Option<Box<Replay>> {
+        self.replay.take()
     }
 
     /// Moves what can be moved. Ready when the last byte was handed to the sink's socket.
@@ -194,10 +214,10 @@ impl Pump {
         {
             let Some(step) = self.step(input.filled(), 0)? else { break };
             self.decoded = step.done;
-            input.consume(step.data.start);
+            self.consume(input, step.data.start);
             let after = step.consumed - step.data.end;
             if step.data.is_empty() {
-                input.consume(after);
+                self.consume(input, after);
             } else {
                 self.put(input, step.data.len(), after)?;
             }
@@ -236,7 +256,7 @@ impl Pump {
             if chunked {
                 self.out.tail().extend_from_slice(b"\r\n");
             }
-            input.consume(len + after);
+            self.consume(input, len + after);
             return Ok(());
         }
         self.piece = len;
@@ -284,12 +304,22 @@ impl Pump {
         let piece = (sent - out).min(self.piece);
         if piece > 0 {
             self.piece -= piece;
-            input.consume(piece);
+            self.consume(input, piece);
             if self.piece == 0 {
-                input.consume(std::mem::take(&mut self.after_piece));
+                let after = std::mem::take(&mut self.after_piece);
+                self.consume(input, after);
             }
         }
         self.tail = &self.tail[sent - out - piece..];
+    }
+
+    fn consume(&mut self, input: &mut Buffer, count: usize) {
+        if let Some(replay) = &mut self.replay
+            && !replay.keep(&input.filled()[..count])
+        {
+            self.replay = None;
+        }
+        input.consume(count);
     }
 
     /// Receives more. While there is nothing to receive, no memory is held.
@@ -323,6 +353,7 @@ impl Pump {
     /// Whether the kernel can move what comes next: raw bytes, enough of them, nothing of them here already.
     fn may_splice(&self, ends: &Ends<'_>) -> bool {
         matches!(self.splice, Splicing::No)
+            && self.replay.is_none()
             && ends.input.is_empty()
             && self.decoder.remaining().is_some_and(|left| left >= splice::WORTHWHILE)
     }

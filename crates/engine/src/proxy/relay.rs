@@ -128,7 +128,7 @@ impl Exchange {
         response: Response,
         persistence: Persistence,
     ) -> Next {
-        let Trial { connection, slot, sending } = trial;
+        let Trial { connection, slot, sending, .. } = trial;
         let complete = sending.is_complete();
         // Bytes behind the answer were asked for by nobody: `give_back` keeps no connection that has some.
         if response.persistent && complete {

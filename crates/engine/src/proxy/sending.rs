@@ -8,6 +8,7 @@ use fairlead_wire::http1::{Body, Framing, encode};
 
 use super::exchange::Order;
 use super::pump::{Ends, Job, Limit, Pump, PumpError, Side};
+use super::replay::Replay;
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
 use crate::http::failure::Failure;
@@ -42,11 +43,12 @@ impl Sending {
         let job = job(order);
         let mut out = received.sibling();
         encode::request(head, job.framing, out.tail());
+        let replay = replay(order, head, received);
         if order.request.expect_continue && received.is_empty() {
             let head_only = Job { body: Body::None, framing: Framing::AsIs, ..job };
-            return Self::with(Pump::new(&head_only, out), Some(job));
+            return Self::with(Pump::new(&head_only, out).keeping(replay), Some(job));
         }
-        Self::with(Pump::new(&job, out), None)
+        Self::with(Pump::new(&job, out).keeping(replay), None)
     }
 
     fn with(pump: Pump, held_back: Option<Job>) -> Self {
@@ -100,7 +102,8 @@ impl Sending {
     pub(super) fn go_on(&mut self, order: &Order<'_>, received: &Buffer) {
         if let Some(job) = self.held_back.take() {
             order.client.deadline.clear(Phase::Response);
-            self.pump = Pump::new(&job, received.sibling());
+            let replay = self.pump.kept();
+            self.pump = Pump::new(&job, received.sibling()).keeping(replay);
             self.state = State::Moving;
         }
     }
@@ -127,14 +130,22 @@ impl Sending {
         self.held_back.is_none() && self.pump.is_decoded()
     }
 
-    /// It can be sent once more: it has no body, or one of which nothing is used up. (Of chunks even a size without its
-    /// data is something.)
+    /// It can be sent once more: it has no body, or one of which nothing is used up that isn't kept. (Of chunks even a size
+    /// without its data is something.)
     pub(super) fn is_replayable(&self, body: Body) -> bool {
-        match body {
-            Body::None => true,
-            Body::Length(_) => self.pump.payload() == 0,
-            Body::Chunked | Body::Close => self.held_back.is_some(),
-        }
+        self.pump.keeps()
+            || match body {
+                Body::None => true,
+                Body::Length(_) => self.pump.payload() == 0,
+                Body::Chunked | Body::Close => self.held_back.is_some(),
+            }
+    }
+
+    /// Nothing more is sent of it. Returns what was used up of its body, if it is kept.
+    pub(super) fn stop(&mut self, order: &Order<'_>) -> Option<Box<Replay>> {
+        order.client.deadline.clear(Phase::Response);
+        self.pump.lift_limits(&order.client.deadline);
+        self.pump.kept()
     }
 
     /// Bytes of its body taken from the client.
@@ -178,6 +189,18 @@ fn job(order: &Order<'_>) -> Job {
             lowest_rate: false,
         }),
     }
+}
+
+/// What keeps the body for a further try, if one may follow once the body was read.
+fn replay(order: &Order<'_>, head: &Head, received: &Buffer) -> Option<Box<Replay>> {
+    let retry = &order.route.plan.retry;
+    let fits = match order.request.body {
+        Body::None => false,
+        Body::Length(length) => length <= retry.replay as u64,
+        Body::Chunked | Body::Close => true,
+    };
+    let keeps = retry.replay > 0 && fits && retry.repeats(head.method());
+    keeps.then(|| Box::new(Replay::new(received.sibling(), retry.replay)))
 }
 
 /// What a fault of the client's side means for its request.

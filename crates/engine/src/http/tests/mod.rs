@@ -152,6 +152,7 @@ fn description(origins: &[Origin]) -> Value {
                 "request": {"id": "X-Request-ID", "forwarded": "x_forwarded"},
                 "max_body_bytes": null, "access_log": true,
                 "timeouts": {"request_ms": null, "response_ms": 60_000, "stream_idle_ms": 300_000},
+                "retry": null,
             }],
         }],
         "pools": [{

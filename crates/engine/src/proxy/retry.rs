@@ -1,0 +1,142 @@
+//! A further try: what [`Attempts`] says to do is done here.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use fairlead_balance::{Action, Attempts, Means, Outcome, Random};
+use fairlead_wire::http1::{Body, Response};
+
+use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
+use crate::clock::{self, Phase};
+use crate::http::failure::Failure;
+
+/// The tries of the request in `head`, its first one counted where tries are budgeted.
+pub(super) fn attempts<'a>(order: &Order<'a>, method: &[u8]) -> Attempts<'a> {
+    let retry = &order.route.plan.retry;
+    if retry.policy.budget.is_some() {
+        order.route.pool.plan.live.retries().request(clock::now());
+    }
+    Attempts::new(&retry.policy, retry.repeats(method))
+}
+
+/// What is to be done after `outcome`.
+fn decide(order: &Order<'_>, attempts: &mut Attempts<'_>, outcome: Outcome) -> Action {
+    let means = Means {
+        budget: order.route.pool.plan.live.retries(),
+        now: clock::now(),
+        random: order.client.worker.rng.borrow_mut().next_u64(),
+    };
+    attempts.next(outcome, &means)
+}
+
+/// Limits the try that begins, where a single try is limited.
+pub(super) fn begin_try(order: &Order<'_>) {
+    if let Some(limit) = order.route.plan.retry.per_try {
+        order.client.deadline.set(Phase::Try, clock::now() + limit);
+    }
+}
+
+/// The try has an answer, or has failed.
+fn end_try(order: &Order<'_>) {
+    if order.route.plan.retry.per_try.is_some() {
+        order.client.deadline.clear(Phase::Try);
+    }
+}
+
+impl Exchange {
+    /// Makes ready for a further try after `trouble`, or says how the request ends.
+    pub(super) async fn try_again(
+        &mut self,
+        order: &Order<'_>,
+        attempts: &mut Attempts<'_>,
+        trouble: Trouble,
+        gone: Gone<'_>,
+    ) -> Result<(), Failure> {
+        end_try(order);
+        let replay = self.replay.take();
+        let action = match trouble {
+            Trouble::Final(failure) => return Err(failure),
+            Trouble::Try(outcome) => decide(order, attempts, outcome),
+            Trouble::Answered(action) => action,
+        };
+        match action {
+            Action::Send => {}
+            Action::Wait(time) => wait(order, time, gone).await?,
+            Action::Answer(failure) => return Err(failure.into()),
+            // Said only of answers that have begun, or that are here; those don't come to this.
+            Action::Cut | Action::Pass => return Err(Failure::ANSWER_INCOMPLETE),
+        }
+        if let Some(replay) = replay {
+            replay.restore(&mut self.from_client);
+        }
+        Ok(())
+    }
+
+    /// Whether the answer in `self.answer` is the client's. If not, the try is over.
+    pub(super) fn accept(
+        &mut self,
+        order: &Order<'_>,
+        attempts: &mut Attempts<'_>,
+        mut trial: Trial,
+        response: &Response,
+    ) -> Result<Trial, Trouble> {
+        end_try(order);
+        let status = self.answer.status();
+        let statuses = &order.route.plan.retry.policy.statuses;
+        if trial.interim || statuses.binary_search(&status).is_err() {
+            return Ok(trial);
+        }
+        let request_replayable = trial.sending.is_replayable(order.request.body);
+        let outcome = Outcome::Answered { member: trial.slot.index(), status, request_replayable };
+        match decide(order, attempts, outcome) {
+            Action::Pass => Ok(trial),
+            action => {
+                self.give_up(order, &mut trial);
+                discard(order, trial, response);
+                Err(Trouble::Answered(action))
+            }
+        }
+    }
+
+    /// The try is over, and another may follow: nothing is left of its limits, and what it used of the body is kept.
+    pub(super) fn give_up(&mut self, order: &Order<'_>, trial: &mut Trial) {
+        self.account.request_bytes = trial.sending.payload();
+        self.replay = trial.sending.stop(order);
+    }
+}
+
+/// An answer that nobody gets. Its connection is kept if all of it is here, as it is of most short ones.
+fn discard(order: &Order<'_>, trial: Trial, response: &Response) {
+    let Trial { mut connection, slot, sending, .. } = trial;
+    let here = connection.input.len();
+    let length = match response.body {
+        Body::None => 0,
+        Body::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+        Body::Chunked | Body::Close => usize::MAX,
+    };
+    let counters = slot.counters();
+    counters.bytes_out.add(sending.sent());
+    counters.bytes_in.add((response.len + here.min(length)) as u64);
+    if response.persistent && sending.is_complete() && length <= here {
+        connection.input.consume(length);
+        let options = &order.route.pool.plan.idle;
+        order.client.worker.upstreams.give_back(slot.backend(), connection, options);
+    }
+}
+
+/// Lets `time` pass, unless the client goes away or a limit of its request passes meanwhile.
+async fn wait(order: &Order<'_>, time: Duration, mut gone: Gone<'_>) -> Result<(), Failure> {
+    let mut sleep = pin!(tokio::time::sleep(time));
+    poll_fn(|cx| {
+        if sleep.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(phase) = order.client.deadline.poll_expired(cx) {
+            return Poll::Ready(Err(Failure::timed_out(phase)));
+        }
+        gone.as_mut().poll(cx).map(|()| Err(Failure::CLIENT_GONE))
+    })
+    .await
+}
