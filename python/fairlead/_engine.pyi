@@ -78,6 +78,9 @@ class Balancer:
             IndexError: there is no such backend.
         """
 
+    def failed(self, backend: int) -> None:
+        """Say that work with a backend failed before there was an answer. Gives no place back."""
+
     def backends(self) -> list[tuple[str, str]]:
         """Give the id and the address of each backend, in the order of their indices."""
 

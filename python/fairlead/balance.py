@@ -53,8 +53,8 @@ class Backend:
 class Pick:
     """A place at a backend, held while its ``with`` block runs.
 
-    The time of a block that ends well, or by an exception, is what ``least_time`` goes by; ``discard`` keeps
-    it from counting.
+    The time of the block is what ``least_time`` goes by; ``discard`` keeps it from counting. A block that
+    ends by an ``OSError`` (refused, reset, timed out) has failed with this backend, as after ``fail``.
     """
 
     def __init__(self, pool: Pool, backend: Backend) -> None:
@@ -62,18 +62,24 @@ class Pick:
         self._pool = pool
         self._begun = time.perf_counter()
         self._counts = True
+        self._failed = False
         self._ended = False
 
     def discard(self) -> None:
         """Let the time of this one say nothing about the backend."""
         self._counts = False
 
+    def fail(self) -> None:
+        """Say that the backend gave no answer, which ``least_time`` holds against it as an answer of 1 s."""
+        self._failed = True
+
     def end(self) -> None:
         """Give the place back; a second time does nothing."""
         if not self._ended:
             self._ended = True
             took = time.perf_counter() - self._begun
-            self._pool._end(self.backend, took if self._counts else None)  # noqa: SLF001 - its other half
+            counts = self._counts and not self._failed
+            self._pool._end(self.backend, took if counts else None, failed=self._failed)  # noqa: SLF001 - its other half
 
     def __enter__(self) -> Backend:
         return self.backend
@@ -84,6 +90,8 @@ class Pick:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, OSError):
+            self.fail()
         self.end()
 
 
@@ -159,7 +167,9 @@ class Pool:
         """Stands for what backends are picked by: a Fairlead with the same pool shows the same."""
         return f"{self._balancer.digest():016x}"
 
-    def _end(self, backend: Backend, seconds: float | None) -> None:
+    def _end(self, backend: Backend, seconds: float | None, *, failed: bool) -> None:
+        if failed:
+            self._balancer.failed(backend.index)
         self._balancer.end(backend.index, seconds)
 
 

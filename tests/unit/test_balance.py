@@ -77,6 +77,19 @@ def test_the_time_of_a_block_is_learnt_unless_it_is_discarded() -> None:
     assert 0 < time < 5
 
 
+def test_a_backend_that_refuses_is_left_for_one_that_answers() -> None:
+    pool = fairlead.Pool(THREE[:2], algorithm="least_time")
+
+    def refused() -> None:
+        with pool.pick():
+            raise ConnectionRefusedError
+
+    with pytest.raises(ConnectionRefusedError):
+        refused()
+    (bad,) = (backend for backend, time in pool.times.items() if time is not None)
+    assert {served(pool) for _ in range(20)} == {THREE[1] if bad == THREE[0] else THREE[0]}
+
+
 def test_those_to_avoid_are_left_out() -> None:
     pool = fairlead.Pool(THREE)
     first, second = pool.backends[:2]

@@ -73,6 +73,11 @@ impl Balancer {
         Ok(())
     }
 
+    /// Says that work with a backend failed before there was an answer.
+    fn failed(&self, backend: usize) {
+        self.picker().failed(backend, now());
+    }
+
     /// Who is picked from: id, and address as it is dialled.
     fn backends(&self) -> Vec<(String, String)> {
         let backends = &self.pool.membership.backends;
