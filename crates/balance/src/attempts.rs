@@ -57,6 +57,8 @@ pub struct Means<'a> {
     pub now: Instant,
     /// For the wait before the next try.
     pub random: u64,
+    /// The pool has a queue.
+    pub queues: bool,
 }
 
 /// What became of a try. `member` is the index that [`Picker::pick`](crate::Picker::pick) returned.
@@ -117,6 +119,8 @@ pub enum Action {
     Send,
     /// The same after this time.
     Wait(Duration),
+    /// The same as [`Action::Send`], waiting for room if there is none.
+    Queue,
     /// The answer that is here is the client's, whatever it says.
     Pass,
     /// No further try: give this answer.
@@ -188,6 +192,7 @@ pub struct Attempts<'a> {
     /// answer as wished.
     again: Option<u32>,
     must_dial: bool,
+    queued: bool,
     last: Option<Failure>,
     end: Option<Action>,
 }
@@ -206,6 +211,7 @@ impl<'a> Attempts<'a> {
             repeatable,
             again: None,
             must_dial: false,
+            queued: false,
             last: None,
             end: None,
         }
@@ -225,13 +231,13 @@ impl<'a> Attempts<'a> {
     }
 
     /// Takes what became of the try (or of picking for it) and says what to do. Once it has said anything but
-    /// [`Action::Send`] and [`Action::Wait`] it says the same for ever.
+    /// [`Action::Send`], [`Action::Wait`] and [`Action::Queue`] it says the same for ever.
     pub fn next(&mut self, outcome: Outcome, means: &Means<'_>) -> Action {
         if let Some(end) = self.end {
             return end;
         }
         let action = self.judge(outcome, means);
-        if !matches!(action, Action::Send | Action::Wait(_)) {
+        if !matches!(action, Action::Send | Action::Wait(_) | Action::Queue) {
             self.end = Some(action);
         }
         action
@@ -278,6 +284,11 @@ impl<'a> Attempts<'a> {
             }
             Outcome::TimedOut { .. } => Action::Answer(Failure::TimedOut),
             Outcome::Invalid { .. } => Action::Answer(Failure::Invalid),
+            // Once: what a request may wait in all is the queue's time.
+            Outcome::NoneAvailable(NoBackend::AllFull) if means.queues && !self.queued => {
+                self.queued = true;
+                Action::Queue
+            }
             Outcome::NoneAvailable(none) => self.without_backend(none),
         }
     }

@@ -14,6 +14,7 @@
 //! - `algorithm`: one file for each way of choosing, and the draws that two of them share.
 //! - `tried`, `attempts`: one request's tries, as a state machine; `budget`, `backoff`: what further ones may cost, and
 //!   when they are made.
+//! - `queue`: requests that wait until a backend has room.
 //! - `latency`: how long a backend takes to answer.
 //! - `hash`, `md5`: hashes that all nodes agree on.
 //! - [`limit`]: process-wide maxima: connections in all, connections of one client.
@@ -34,6 +35,7 @@ pub mod limit;
 mod live;
 mod md5;
 mod pool;
+mod queue;
 mod standing;
 mod tried;
 
@@ -46,5 +48,6 @@ pub use hash::{combine, hash, hash_address};
 pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
+pub use queue::{Queue, Ticket};
 pub use standing::{Standing, State};
 pub use tried::Tried;

@@ -13,6 +13,7 @@ use crossbeam_utils::CachePadded;
 use crate::budget::Budget;
 use crate::count::Count;
 use crate::latency::{self, Decay, Latency, LeastTime, Moment};
+use crate::queue::Queue;
 use crate::standing::{Standing, StandingWord};
 
 /// All backends that somebody still uses, by pool and id. One for the whole process.
@@ -146,9 +147,16 @@ pub struct PoolLive {
     /// Grows with every change of a standing, so that a worker knows when its sums over the pool are old.
     changes: AtomicU32,
     retries: Budget,
+    queue: Queue,
 }
 
 impl PoolLive {
+    /// Who waits for room.
+    #[must_use]
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// What tries again may cost.
     #[must_use]
     pub fn retries(&self) -> &Budget {
@@ -218,6 +226,13 @@ impl BackendLive {
 
     pub(crate) fn latency(&self) -> &Latency {
         &self.traffic.latency
+    }
+
+    /// One request has ended on `worker`, and who waits for room there or elsewhere is told.
+    #[inline]
+    pub fn end_on(&self, worker: usize) {
+        self.end();
+        self.pool.queue.freed(worker);
     }
 
     pub(crate) fn pool(&self) -> &Arc<PoolLive> {

@@ -12,7 +12,7 @@ static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::default);
 
 /// What is decided without a budget and without a wait.
 static FREE: LazyLock<Means<'static>> =
-    LazyLock::new(|| Means { budget: &BUDGET, now: Instant::now(), random: 0 });
+    LazyLock::new(|| Means { budget: &BUDGET, now: Instant::now(), random: 0, queues: false });
 
 /// Everything is tried again, three times in all.
 static ALL: LazyLock<RetryPolicy> = LazyLock::new(|| RetryPolicy {
@@ -174,6 +174,15 @@ fn an_empty_budget_grants_only_connect_failures() {
     assert_eq!(Attempts::new(&ALL, true).next(ANSWERED(0, 503), &means), Action::Pass);
     assert_eq!(Attempts::new(&ALL, true).next(RESET(0), &means), Action::Answer(Failure::Reset));
     assert_eq!(Attempts::new(&ALL, true).next(REFUSED(0), &means), Action::Send);
+}
+
+#[test]
+fn a_request_queues_once() {
+    let means = Means { queues: true, ..*FREE };
+    let mut attempts = safe();
+    assert_eq!(attempts.next(ALL_FULL, &means), Action::Queue);
+    assert_eq!(attempts.next(REFUSED(0), &means), Action::Send);
+    assert_eq!(attempts.next(ALL_FULL, &means), Action::Answer(Failure::NoBackend(NoBackend::AllFull)));
 }
 
 #[test]

@@ -97,6 +97,8 @@ pub(crate) struct LocalMembers {
     pub(crate) cursor: RefCell<Cursor>,
     /// In the order of `shared.backends`.
     pub(crate) counters: Vec<Arc<BackendCounters>>,
+    /// Whose they are.
+    pub(crate) worker: usize,
 }
 
 /// All of one Plan that a worker needs.
@@ -227,6 +229,7 @@ impl LocalMembers {
             shared: Arc::clone(&prepared.shared),
             cursor: RefCell::new(Cursor::new(&prepared.shared.picker, place.index, place.workers)),
             counters: prepared.counters.iter().map(|series| series.of(place.index)).collect(),
+            worker: place.index,
         }
     }
 }

@@ -120,6 +120,7 @@ fn description(backend: &str, algorithm: &Value) -> Spec {
             "backends": [{"id": "b", "hash_name": "b", "zone": null, "backup": false, "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
+            "queue": null,
         }],
     });
     serde_json::from_value(description).expect("a description")

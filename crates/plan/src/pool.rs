@@ -34,12 +34,23 @@ pub struct Pool {
     pub drain: Duration,
     /// How idle connections are kept.
     pub idle: IdleOptions,
+    /// Who waits while all are full.
+    pub queue: Option<QueueOptions>,
     /// More backends come by `members`; until then it may be empty.
     pub resolved: bool,
     /// What its backends share and what outlives every Plan.
     pub live: Arc<PoolLive>,
     /// Who serves at first: generation 0, the backends of the description.
     pub membership: Arc<Membership>,
+}
+
+/// How many wait while all backends are full, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// At the most, over all workers.
+    pub size: u32,
+    /// The longest wait.
+    pub timeout: Duration,
 }
 
 /// How idle connections to a backend are kept.
@@ -96,6 +107,10 @@ impl Pool {
                 timeout: Duration::from_millis(spec.idle_connections.timeout_ms),
                 max_uses: spec.idle_connections.max_uses,
             },
+            queue: spec.queue.map(|queue| QueueOptions {
+                size: queue.size,
+                timeout: Duration::from_millis(queue.timeout_ms),
+            }),
             resolved: spec.resolved,
             live: live.pool(&spec.name),
             membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),
@@ -112,6 +127,10 @@ impl Pool {
             let idle = at.key("idle_connections");
             errors
                 .add(idle.key("max_uses"), "must be at least 1: a connection is used once before it is idle");
+        }
+        if spec.queue.is_some_and(|queue| queue.size == 0) {
+            let queue = at.key("queue");
+            errors.add(queue.key("size"), "must be at least 1: without a queue nobody waits");
         }
         algorithm::check(&spec.algorithm, at.key("algorithm"), errors);
         check_backends(&spec.name, algorithm::build(&spec.algorithm).0, &spec.backends, errors);

@@ -4,11 +4,13 @@
 //! Defaults, units and spelling are the configuration's business; what stands here is final.
 
 mod algorithm;
+mod queue;
 mod retry;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
+pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 
 /// A key that must be written even when its value is `null`.
@@ -291,6 +293,9 @@ pub struct Pool {
     pub idle_connections: IdleConnections,
     /// How long its backends may take.
     pub timeouts: PoolTimeouts,
+    /// `null`: a request is refused while all are full.
+    #[serde(deserialize_with = "nullable")]
+    pub queue: Option<Queue>,
 }
 
 /// A member of a pool. `id` is pool-wide unique: `name`, else the address as written, else `name:port@ip`.

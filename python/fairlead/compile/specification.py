@@ -198,6 +198,9 @@ def _pool(name: str, pool: Pool) -> Json:
             "connect_ms": pool.timeouts.connect.milliseconds,
             "tunnel_ms": pool.timeouts.tunnel.milliseconds,
         },
+        "queue": None
+        if pool.queue is None
+        else {"size": pool.queue.size, "timeout_ms": pool.queue.timeout.milliseconds},
     }
 
 

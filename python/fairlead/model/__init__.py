@@ -21,6 +21,7 @@ from fairlead.model.listener import (
 from fairlead.model.logs import AccessLog, Logging
 from fairlead.model.match import Match, PathRegex
 from fairlead.model.pool import Backend, IdleConnections, Pool, PoolTimeouts
+from fairlead.model.queue import Queue
 from fairlead.model.resolver import Resolver
 from fairlead.model.retry import Retry
 from fairlead.model.route import RequestOptions, Route, RouteTimeouts
@@ -48,6 +49,7 @@ __all__ = [
     "Pool",
     "PoolListener",
     "PoolTimeouts",
+    "Queue",
     "RequestOptions",
     "Resolver",
     "Retry",

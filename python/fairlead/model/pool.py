@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from fairlead.model.address import BackendAddress
 from fairlead.model.algorithm import Algorithm
 from fairlead.model.definition import Definition, Reserved
+from fairlead.model.queue import Queue
 from fairlead.model.value import Flag, Integer, Listed, Name, Timeout, Word, refuse
 from fairlead.units import Duration
 
@@ -102,7 +103,6 @@ class Pool(Definition):
         "panic_threshold",
         "affinity",
         "slow_start",
-        "queue",
         "circuit_breaker",
         "forwarding",
     )
@@ -137,3 +137,10 @@ class Pool(Definition):
         IdleConnections, Field(description="Connections kept for the next request.")
     ] = IdleConnections()
     timeouts: Annotated[PoolTimeouts, Field(description="Times of connections to backends.")] = PoolTimeouts()
+    queue: Annotated[
+        Queue | None,
+        Field(
+            description="Where requests wait while every backend has its `max_in_flight`. Without it: 503.",
+            examples=[{"size": 1000, "timeout": "5s"}],
+        ),
+    ] = None

@@ -32,6 +32,10 @@ impl Failure {
         blame: Blame::Client,
     };
 
+    pub(crate) const QUEUE_FULL: Self =
+        Self::shed("connection_limit_reached", "every backend is at its limit and the queue is full");
+    pub(crate) const QUEUE_TIMEOUT: Self =
+        Self::shed("connection_limit_reached", "no backend had room before the time in the queue was over");
     pub(crate) const NO_BACKEND: Self =
         Self::shed("destination_unavailable", "the pool has no usable backend");
     pub(crate) const ALL_FULL: Self = Self::shed("connection_limit_reached", "every backend is at its limit");

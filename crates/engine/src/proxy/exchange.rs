@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     pub(crate) account: Account,
     /// What a try that is over had used up of the body.
     pub(super) replay: Option<Box<Replay>>,
+    /// The next try waits for room.
+    pub(super) queues: bool,
 }
 
 /// A request that is to be forwarded, and what it has to keep to.
@@ -112,6 +114,7 @@ impl Exchange {
             id: Vec::new(),
             account: Account::default(),
             replay: None,
+            queues: false,
         }
     }
 
@@ -159,8 +162,13 @@ impl Exchange {
         attempts: &mut Attempts<'_>,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
+        let key = self.key(order);
+        let slot = if std::mem::take(&mut self.queues) {
+            super::waiting::wait_for_slot(order, attempts, key, gone.as_mut()).await?
+        } else {
+            super::connect::pick(order, attempts, key)?
+        };
         super::retry::begin_try(order);
-        let slot = super::connect::pick(order, attempts, self.key(order))?;
         let connection =
             super::connect::connect(order, &slot, attempts, &mut self.account, gone.as_mut()).await?;
         self.account.sent_to(&slot);

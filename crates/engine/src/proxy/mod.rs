@@ -16,3 +16,4 @@ mod slot;
 pub(crate) mod splice;
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;
+mod waiting;

@@ -27,6 +27,7 @@ fn decide(order: &Order<'_>, attempts: &mut Attempts<'_>, outcome: Outcome) -> A
         budget: order.route.pool.plan.live.retries(),
         now: clock::now(),
         random: order.client.worker.rng.borrow_mut().next_u64(),
+        queues: order.route.pool.plan.queue.is_some(),
     };
     attempts.next(outcome, &means)
 }
@@ -63,6 +64,7 @@ impl Exchange {
         };
         match action {
             Action::Send => {}
+            Action::Queue => self.queues = true,
             Action::Wait(time) => wait(order, time, gone).await?,
             Action::Answer(failure) => return Err(failure.into()),
             // Said only of answers that have begun, or that are here; those don't come to this.

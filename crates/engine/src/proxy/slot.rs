@@ -59,6 +59,6 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.backend().live.end();
+        self.backend().live.end_on(self.members.worker);
     }
 }

@@ -160,6 +160,7 @@ fn description(origins: &[Origin]) -> Value {
             "drain_ms": 60_000,
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
+            "queue": null,
         }],
     })
 }

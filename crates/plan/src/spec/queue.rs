@@ -1,0 +1,13 @@
+//! Requests that wait for room, in a description.
+
+use serde::{Deserialize, Serialize};
+
+/// How many requests wait while every backend is full, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// Over all workers; at least 1.
+    pub size: u32,
+    /// The longest wait of one.
+    pub timeout_ms: u64,
+}
