@@ -19,7 +19,7 @@ pub struct Route {
     /// Index of its pool in [`Plan::pools`](crate::Plan::pools).
     pub pool: usize,
     /// The field that carries the request id; `None` switches it off.
-    pub request_id: Option<Box<[u8]>>,
+    pub request_id: Option<Arc<[u8]>>,
     /// Which forwarding fields backends get.
     pub forwarded: spec::Forwarded,
     /// Bytes of a request's body: the route's own limit, else the listener's.
@@ -73,7 +73,8 @@ impl Route {
             }
             match (id, rule, pool) {
                 (Some(id), Some(rule), Some(pool)) => {
-                    routes.push((rule, Arc::new(Self::build(spec, listener, id, pool))));
+                    let field = spec.request.id.as_deref().map(|name| names.field(name));
+                    routes.push((rule, Arc::new(Self::build(spec, listener, field, id, pool))));
                 }
                 _ => complete = false,
             }
@@ -81,11 +82,17 @@ impl Route {
         complete.then_some(routes)
     }
 
-    fn build(spec: &spec::Route, listener: &spec::Listener, id: Arc<str>, pool: usize) -> Self {
+    fn build(
+        spec: &spec::Route,
+        listener: &spec::Listener,
+        request_id: Option<Arc<[u8]>>,
+        id: Arc<str>,
+        pool: usize,
+    ) -> Self {
         Self {
             id,
             pool,
-            request_id: spec.request.id.as_ref().map(|name| name.as_bytes().into()),
+            request_id,
             forwarded: spec.request.forwarded,
             max_body: spec.max_body_bytes.or(listener.http.max_body_bytes),
             access_log: spec.access_log,
@@ -110,6 +117,7 @@ fn is_token(name: &str) -> bool {
 struct Names<'a> {
     named: HashSet<&'a str>,
     unnamed: HashMap<u64, usize>,
+    fields: HashMap<&'a str, Arc<[u8]>>,
 }
 
 impl<'a> Names<'a> {
@@ -124,6 +132,11 @@ impl<'a> Names<'a> {
 
     /// Of unnamed routes with one match the first in file order is meant by the digest alone; the others can't win at
     /// the same priority and are counted.
+    /// One copy for all routes that name the same field: ten thousand of them then share its cache line.
+    fn field(&mut self, name: &'a str) -> Arc<[u8]> {
+        Arc::clone(self.fields.entry(name).or_insert_with(|| name.as_bytes().into()))
+    }
+
     fn unnamed(&mut self, spec: &spec::Route) -> Arc<str> {
         let digest = match_digest(&spec.r#match);
         let nth = self.unnamed.entry(digest).or_default();

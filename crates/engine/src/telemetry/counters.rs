@@ -37,31 +37,52 @@ struct CodeSlot {
     count: Counter,
 }
 
+impl CodeSlot {
+    /// Whether it counts this code; a free one does from now on.
+    #[inline]
+    fn takes(&self, code: u16) -> bool {
+        match self.code.load(Relaxed) {
+            0 => self.code.store(code, Relaxed),
+            taken if taken == code => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn add_to(&self, sum: &mut CodeCounts) {
+        let code = self.code.load(Relaxed);
+        if code != 0 {
+            sum.add(Code::Exact(code), self.count.value());
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct CodeTable {
-    slots: [CodeSlot; DISTINCT_CODES],
+    slots: [CodeSlot; DISTINCT_CODES - 1],
     /// By first digit, 1 to 5; index 0 takes requests without an answer.
     classes: [Counter; 6],
 }
 
-/// Answers by status code. Takes memory at the first answer: ten thousand routes that nobody asks for cost nothing.
+/// Answers by status code. The first that occurs is counted in place, since most of what is counted has one; the table
+/// takes memory at the second: ten thousand routes that nobody asks for cost nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Codes(OnceLock<Box<CodeTable>>);
+pub(crate) struct Codes {
+    first: CodeSlot,
+    others: OnceLock<Box<CodeTable>>,
+}
 
 impl Codes {
     /// Counts one answer; only the owning worker may call it.
     #[inline]
     pub(crate) fn count(&self, code: u16) {
-        let table = self.0.get_or_init(Box::default);
         // 0 is no code but marks a free slot.
-        for slot in table.slots.iter().filter(|_| code != 0) {
-            match slot.code.load(Relaxed) {
-                0 => slot.code.store(code, Relaxed),
-                taken if taken == code => {}
-                _ => continue,
-            }
-            slot.count.add(1);
-            return;
+        if code != 0 && self.first.takes(code) {
+            return self.first.count.add(1);
+        }
+        let table = self.others.get_or_init(Box::default);
+        if let Some(slot) = table.slots.iter().find(|slot| code != 0 && slot.takes(code)) {
+            return slot.count.add(1);
         }
         let class = usize::from(code / 100);
         table.classes[if class < table.classes.len() { class } else { 0 }].add(1);
@@ -69,13 +90,10 @@ impl Codes {
 
     /// Adds these counts to `sum`.
     pub(crate) fn add_to(&self, sum: &mut CodeCounts) {
-        let Some(table) = self.0.get() else { return };
+        self.first.add_to(sum);
+        let Some(table) = self.others.get() else { return };
         for slot in &table.slots {
-            let code = slot.code.load(Relaxed);
-            if code == 0 {
-                break;
-            }
-            sum.add(Code::Exact(code), slot.count.value());
+            slot.add_to(sum);
         }
         for (class, count) in table.classes.iter().enumerate() {
             if count.value() > 0 {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 use regex::bytes::Regex;
 
+use super::Key;
 use super::pattern::{Pattern, Segment};
 use super::rule::PathRule;
 
@@ -51,7 +52,7 @@ struct Node {
     /// Patterns that end here in `/*`.
     below: Best,
     any: Option<Box<Node>>,
-    literal: HashMap<Box<[u8]>, Node, FixedState>,
+    literal: HashMap<Key, Node, FixedState>,
 }
 
 impl Tree {
@@ -91,7 +92,7 @@ impl Node {
         node.best.note(position);
         for segment in &pattern.segments {
             node = match segment {
-                Segment::Literal(text) => node.literal.entry(text.clone()).or_default(),
+                Segment::Literal(text) => node.literal.entry(Key::from_slice(text)).or_default(),
                 Segment::Any => node.any.get_or_insert_default(),
             };
             node.best.note(position);
