@@ -10,7 +10,16 @@ from checks import tracked
 PURE = {
     "wire": {"memchr"},
     "balance": {"crossbeam-utils", "foldhash"},
-    "plan": {"fairlead-balance", "fairlead-wire", "foldhash", "ipnet", "memchr", "regex", "serde"},
+    "plan": {
+        "fairlead-balance",
+        "fairlead-wire",
+        "foldhash",
+        "ipnet",
+        "memchr",
+        "regex",
+        "serde",
+        "smallvec",
+    },
 }
 NEVER_IN_ENGINE = {"pyo3", "hyper", "native-tls", "openssl"}
 EFFECTS = re.compile(r"\b(std::(net|fs|process|env|io)\b|Instant::now|SystemTime::now|thread::(sleep|spawn))")
