@@ -16,6 +16,7 @@
 //!   when they are made.
 //! - `queue`: requests that wait until a backend has room.
 //! - `latency`: how long a backend takes to answer.
+//! - [`health`]: what checks say and traffic shows, and what share of its weight that leaves a backend.
 //! - `hash`, `md5`: hashes that all nodes agree on.
 //! - [`limit`]: process-wide maxima: connections in all, connections of one client.
 //! - `count`: the counter all of these are made of, the one place that must never go below nothing.
@@ -30,6 +31,7 @@ mod count;
 mod cursor;
 mod group;
 mod hash;
+pub mod health;
 mod latency;
 pub mod limit;
 mod live;

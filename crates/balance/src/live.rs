@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::budget::Budget;
 use crate::count::Count;
+use crate::health::{Report, Tally};
 use crate::latency::{self, Decay, Latency, LeastTime, Moment};
 use crate::queue::Queue;
 use crate::standing::{Standing, StandingWord};
@@ -137,6 +138,7 @@ struct Traffic {
     idle: Count,
     standing: StandingWord,
     latency: Latency,
+    tally: Tally,
 }
 
 /// What the backends of a pool share, and what outlives a configuration with them.
@@ -222,6 +224,15 @@ impl BackendLive {
     #[must_use]
     pub fn estimate(&self, now: Instant, how: LeastTime) -> Option<Duration> {
         self.traffic.latency.estimate(self.pool.moment(now, how.into())).map(Duration::from_secs_f32)
+    }
+
+    /// Takes how a try ended. `true` if its failures in a row have just become `limit`: it should be judged at once.
+    pub fn report(&self, report: Report, limit: u32) -> bool {
+        self.traffic.tally.report(report, limit)
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.traffic.tally
     }
 
     pub(crate) fn latency(&self) -> &Latency {

@@ -1,0 +1,67 @@
+//! How long a backend stays out that failed too often in a row.
+
+use std::time::{Duration, Instant};
+
+/// Times the cooldown that a backend stays out at most.
+const LONGEST: u32 = 10;
+
+/// A backend's ejections: each lasts twice as long as the one before, up to ten times the cooldown, and once it was in
+/// for as long as it was last out, they begin again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ejection {
+    until: Option<Instant>,
+    /// Cooldowns the last one lasts.
+    times: u32,
+    lasts: Duration,
+}
+
+impl Ejection {
+    /// Out from now.
+    pub fn eject(&mut self, cooldown: Duration, now: Instant) {
+        let was_well = self.until.is_none_or(|until| now.saturating_duration_since(until) >= self.lasts);
+        self.times = if was_well { 1 } else { self.times.saturating_mul(2).clamp(1, LONGEST) };
+        self.lasts = cooldown * self.times;
+        self.until = Some(now + self.lasts);
+    }
+
+    /// Whether it is out.
+    #[must_use]
+    pub fn is_out(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    /// Whether it came back so recently that the next failures count as the old trouble.
+    #[must_use]
+    pub fn is_on_trial(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now >= until && now.saturating_duration_since(until) < self.lasts)
+    }
+
+    /// When it comes back, if it is out.
+    #[must_use]
+    pub fn until(&self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| now < *until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cooldowns_double_up_to_ten_times_and_begin_again_when_it_was_well() {
+        let cooldown = Duration::from_secs(10);
+        let mut now = crate::health::start();
+        let mut ejection = Ejection::default();
+        for times in [1, 2, 4, 8, 10, 10] {
+            ejection.eject(cooldown, now);
+            let until = ejection.until(now).expect("it is out");
+            assert_eq!(until - now, cooldown * times);
+            assert!(ejection.is_out(now) && !ejection.is_out(until) && ejection.is_on_trial(until));
+            now = until;
+        }
+        now += cooldown * 10;
+        assert!(!ejection.is_on_trial(now));
+        ejection.eject(cooldown, now);
+        assert_eq!(ejection.until(now), Some(now + cooldown));
+    }
+}

@@ -1,0 +1,131 @@
+//! How a try with a backend ended, counted without a lock by every worker that made one.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// How a try ended, as far as the backend is to blame for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Report {
+    /// An answer that is no 5xx.
+    Answered,
+    /// A 5xx: the backend answers, but not well.
+    Errored,
+    /// 429, or 503 with Retry-After: it says itself that it has too much. Weighs as an error, is never part of a streak.
+    Overloaded,
+    /// Nobody accepted the connection.
+    Refused,
+    /// The connection broke before the answer was there.
+    Reset,
+    /// No connection or no answer in time.
+    TimedOut,
+}
+
+impl Report {
+    /// Whether it counts against the backend.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        !matches!(self, Self::Answered)
+    }
+}
+
+/// The ends of a backend's tries. Counts wrap: only differences between two readings mean anything.
+///
+/// Relaxed throughout: the counts guard no other memory, and a reading that is one report late is judged a second later.
+#[derive(Debug, Default)]
+pub struct Tally {
+    all: AtomicU32,
+    errors: AtomicU32,
+    /// Of these, 5xx.
+    errored: AtomicU32,
+    /// Failures since the last answer: refused, reset and timed out; 5xx counted apart, since they are part of the
+    /// streak only while most answers are 5xx.
+    streak: AtomicU32,
+    errored_streak: AtomicU32,
+    refused_streak: AtomicU32,
+}
+
+/// What a [`Tally`] held at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(super) all: u32,
+    pub(super) errors: u32,
+    pub(super) errored: u32,
+    pub(super) streak: u32,
+    pub(super) errored_streak: u32,
+    pub(super) refused_streak: u32,
+}
+
+impl Tally {
+    /// Counts a try. `true` if the failures in a row, of whatever kind, have just become `limit`: a good moment to judge the
+    /// backend at once instead of within the second.
+    pub fn report(&self, report: Report, limit: u32) -> bool {
+        self.all.fetch_add(1, Relaxed);
+        if report.is_error() {
+            self.errors.fetch_add(1, Relaxed);
+        }
+        match report {
+            Report::Answered => {
+                // Reading first keeps the line shared between workers in the usual case: no streak.
+                for streak in [&self.streak, &self.errored_streak, &self.refused_streak] {
+                    if streak.load(Relaxed) != 0 {
+                        streak.store(0, Relaxed);
+                    }
+                }
+                return false;
+            }
+            Report::Overloaded => return false,
+            Report::Errored => {
+                self.errored.fetch_add(1, Relaxed);
+                self.errored_streak.fetch_add(1, Relaxed);
+            }
+            Report::Refused => {
+                self.streak.fetch_add(1, Relaxed);
+                self.refused_streak.fetch_add(1, Relaxed);
+            }
+            Report::Reset | Report::TimedOut => {
+                self.streak.fetch_add(1, Relaxed);
+            }
+        }
+        self.streak.load(Relaxed).saturating_add(self.errored_streak.load(Relaxed)) == limit
+    }
+
+    /// Forgets the failures in a row: they have been acted on.
+    pub fn settle(&self) {
+        self.streak.store(0, Relaxed);
+        self.errored_streak.store(0, Relaxed);
+        self.refused_streak.store(0, Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Reading {
+        Reading {
+            all: self.all.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            errored: self.errored.load(Relaxed),
+            streak: self.streak.load(Relaxed),
+            errored_streak: self.errored_streak.load(Relaxed),
+            refused_streak: self.refused_streak.load(Relaxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_streak_is_told_once_and_ended_by_an_answer() {
+        let tally = Tally::default();
+        let told: Vec<bool> = (0..5).map(|_| tally.report(Report::Refused, 3)).collect();
+        assert_eq!(told, [false, false, true, false, false]);
+        assert_eq!(tally.read().refused_streak, 5);
+        assert!(!tally.report(Report::Answered, 3));
+        assert_eq!((tally.read().streak, tally.read().refused_streak), (0, 0));
+        assert_eq!((tally.read().all, tally.read().errors), (6, 5));
+    }
+
+    #[test]
+    fn saying_it_has_too_much_weighs_without_being_a_failure_in_a_row() {
+        let tally = Tally::default();
+        assert!(!(0..10).any(|_| tally.report(Report::Overloaded, 1)));
+        assert_eq!((tally.read().errors, tally.read().streak, tally.read().errored_streak), (10, 0, 0));
+    }
+}

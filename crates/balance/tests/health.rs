@@ -1,0 +1,346 @@
+//! The backends of one pool, judged by their checks and their traffic together.
+#![expect(clippy::disallowed_methods, reason = "time has to start somewhere")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fairlead_balance::health::{Check, Operator, PassivePolicy, Policy, Report, Thresholds, Ward};
+use fairlead_balance::{BackendLive, Live, Standing, State};
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const PASSIVE: PassivePolicy = PassivePolicy {
+    error_rate: 0.05,
+    consecutive_failures: 5,
+    cooldown: Duration::from_secs(10),
+    max_ejected: 0.5,
+};
+const POLICY: Policy = Policy {
+    thresholds: Thresholds { healthy: 2, unhealthy: 3, calm: Duration::from_secs(100) },
+    passive: Some(PASSIVE),
+    panic_threshold: 0.0,
+    slow_start: Duration::ZERO,
+};
+
+/// A pool on a clock of its own.
+struct Town {
+    live: Live,
+    ward: Ward,
+    backends: Vec<Arc<BackendLive>>,
+    now: Instant,
+}
+
+impl Town {
+    /// Of `size` backends, with checks if `initially_up` is given.
+    fn new(size: usize, policy: Policy, initially_up: Option<bool>) -> Self {
+        let (live, now) = (Live::new(), Instant::now());
+        let mut ward = Ward::new(policy);
+        let backends: Vec<_> = (0..size).map(|index| live.backend("app", &index.to_string(), "")).collect();
+        for (index, backend) in backends.iter().enumerate() {
+            let check = initially_up.map(|initially_up| Check { digest: 1, initially_up });
+            ward.watch(&index.to_string(), Arc::clone(backend), check, now);
+        }
+        let mut town = Self { live, ward, backends, now };
+        town.judge();
+        town
+    }
+
+    fn judge(&mut self) {
+        self.ward.judge(self.now);
+    }
+
+    fn pass(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.now += SECOND;
+            self.judge();
+        }
+    }
+
+    fn report(&self, index: usize, report: Report, times: u32) {
+        for _ in 0..times {
+            self.backends[index].report(report, PASSIVE.consecutive_failures);
+        }
+    }
+
+    fn check(&mut self, index: usize, good: bool) {
+        self.ward.checked(&index.to_string(), good, self.now);
+        self.judge();
+    }
+
+    fn state(&self, index: usize) -> State {
+        self.backends[index].standing().state()
+    }
+
+    fn share(&self, index: usize) -> f64 {
+        f64::from(self.backends[index].standing().share()) / f64::from(Standing::WHOLE)
+    }
+
+    /// A second of `requests` over the pool by shares, of which the first backend fails `errors` of 100. Gives the part of
+    /// all that it got.
+    #[expect(clippy::cast_sign_loss, reason = "requests and shares are never negative")]
+    fn serve(&mut self, requests: f64, errors: f64) -> f64 {
+        let all: f64 = (0..self.backends.len()).map(|index| self.share(index)).sum();
+        let part = self.share(0) / all;
+        for index in 0..self.backends.len() {
+            let tries = (requests * self.share(index) / all).round() as u32;
+            let failed = if index == 0 { (f64::from(tries) * errors / 100.0).round() as u32 } else { 0 };
+            self.report(index, Report::Errored, failed);
+            self.report(index, Report::Answered, tries - failed);
+        }
+        self.pass(1);
+        part
+    }
+}
+
+#[test]
+fn fifteen_percent_of_errors_leave_a_third_of_the_fair_share_until_they_heal() {
+    let mut town = Town::new(10, POLICY, None);
+    for _ in 0..10 {
+        town.serve(1000.0, 15.0);
+    }
+    for _ in 0..60 {
+        let part = town.serve(1000.0, 15.0);
+        assert!((0.005..=0.035).contains(&part), "{part}");
+        assert_eq!(town.state(0), State::Degraded);
+    }
+    for _ in 0..30 {
+        town.serve(1000.0, 0.0);
+    }
+    assert!(town.serve(1000.0, 0.0) > 0.09);
+    assert_eq!(town.state(0), State::Up);
+}
+
+#[test]
+fn all_errors_are_out_and_back_by_themselves() {
+    let mut town = Town::new(10, POLICY, None);
+    town.serve(1000.0, 100.0);
+    assert_eq!((town.state(0), town.share(0)), (State::Ejected, 0.0));
+    town.pass(9);
+    assert_eq!(town.state(0), State::Ejected);
+    town.pass(40);
+    assert_eq!((town.state(0), town.share(0)), (State::Up, 1.0));
+}
+
+#[test]
+fn one_that_refuses_is_out_at_once_and_at_its_first_failure_after_coming_back() {
+    let mut town = Town::new(3, POLICY, None);
+    town.report(0, Report::Refused, 5);
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+    town.pass(10);
+    assert_eq!(town.state(0), State::Up);
+    town.report(0, Report::Refused, 1);
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+    town.pass(19);
+    assert_eq!(town.state(0), State::Ejected);
+}
+
+#[test]
+fn the_last_usable_one_is_never_ejected() {
+    let mut town = Town::new(3, POLICY, None);
+    for index in 0..3 {
+        town.report(index, Report::Refused, 50);
+        town.judge();
+    }
+    assert_eq!((town.state(2), town.share(2)), (State::Up, 1.0));
+    // Its check fails: of those that are out, one is the last usable one now.
+    town.ward.operate("2", Operator::Disabled);
+    town.judge();
+    assert_eq!(town.state(2), State::Disabled);
+    assert_eq!((0..2).filter(|&index| town.state(index) == State::Up).count(), 1);
+}
+
+#[test]
+fn statistical_ejection_has_a_limit_that_refused_connections_have_not() {
+    for (report, out) in [(Report::TimedOut, 5), (Report::Reset, 5), (Report::Refused, 9)] {
+        let mut town = Town::new(10, POLICY, None);
+        for index in 0..10 {
+            town.report(index, report, 10);
+        }
+        town.judge();
+        assert_eq!((0..10).filter(|&index| town.state(index) == State::Ejected).count(), out, "{report:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_the_first_result_unless_it_is_up_at_first() {
+    let mut town = Town::new(2, POLICY, Some(false));
+    assert_eq!((town.state(0), town.share(0)), (State::Unproven, 0.0));
+    town.check(0, true);
+    assert_eq!((town.state(0), town.share(0)), (State::Up, 1.0));
+    town.check(1, false);
+    assert_eq!(town.state(1), State::Down);
+    assert_eq!(Town::new(1, POLICY, Some(true)).state(0), State::Up);
+}
+
+#[test]
+fn the_first_result_of_a_changed_check_decides() {
+    let mut town = Town::new(2, POLICY, Some(false));
+    town.check(0, true);
+    let changed = Check { digest: 2, initially_up: false };
+    town.ward.watch("0", Arc::clone(&town.backends[0]), Some(changed), town.now);
+    town.judge();
+    assert_eq!(town.state(0), State::Up);
+    town.check(0, false);
+    assert_eq!(town.state(0), State::Down);
+}
+
+#[test]
+fn another_address_begins_anew_but_for_the_operators_word() {
+    let mut town = Town::new(3, POLICY, None);
+    town.report(0, Report::Refused, 5);
+    town.report(1, Report::Refused, 5);
+    town.ward.operate("1", Operator::Draining);
+    town.judge();
+    assert_eq!((town.state(0), town.state(1)), (State::Ejected, State::Draining));
+    for id in ["0", "1"] {
+        let moved = town.live.backend("app", id, "elsewhere");
+        town.ward.watch(id, moved, None, town.now);
+    }
+    let changes = town.ward.judge(town.now);
+    assert_eq!(
+        changes.iter().map(|change| (change.from, change.to)).collect::<Vec<_>>(),
+        [(State::Ejected, State::Up)]
+    );
+    town.ward.operate("1", Operator::None);
+    town.judge();
+    assert_eq!(town.state(1), State::Up);
+}
+
+#[test]
+fn good_checks_do_not_end_an_ejection_and_good_answers_do_not_lift_a_failed_check() {
+    let mut town = Town::new(3, POLICY, Some(true));
+    town.check(0, true);
+    town.report(0, Report::Reset, 5);
+    town.judge();
+    for _ in 0..20 {
+        town.check(0, true);
+    }
+    assert_eq!(town.state(0), State::Ejected);
+    town.check(1, false);
+    town.report(1, Report::Answered, 1000);
+    town.pass(20);
+    assert_eq!((town.state(1), town.share(1)), (State::Down, 0.0));
+}
+
+#[test]
+fn panic_sends_to_what_fails_but_never_to_what_refuses_or_is_unproven_or_drained() {
+    let policy = Policy {
+        panic_threshold: 0.5,
+        passive: Some(PassivePolicy { max_ejected: 1.0, ..PASSIVE }),
+        ..POLICY
+    };
+    let mut town = Town::new(6, policy, Some(false));
+    for index in 0..5 {
+        town.check(index, index != 0);
+    }
+    town.report(1, Report::TimedOut, 5);
+    town.report(2, Report::Refused, 5);
+    town.ward.operate("3", Operator::Draining);
+    town.judge();
+    let sent: Vec<bool> = (0..6).map(|index| town.share(index) > 0.0).collect();
+    // Down, ejected, refusing, drained, well, unproven.
+    assert_eq!(sent, [true, true, false, false, true, false]);
+    assert_eq!(town.state(0), State::Down);
+}
+
+#[test]
+fn a_share_grows_after_joining_and_after_recovering() {
+    let mut town = Town::new(2, Policy { slow_start: 30 * SECOND, ..POLICY }, Some(false));
+    town.check(0, true);
+    assert!(town.share(0) < 0.11);
+    town.pass(15);
+    assert!((0.49..0.51).contains(&town.share(0)));
+    town.pass(15);
+    assert_eq!(town.backends[0].standing(), Standing::UP);
+    for _ in 0..3 {
+        town.check(0, false);
+    }
+    assert_eq!(town.state(0), State::Down);
+    for _ in 0..2 {
+        town.check(0, true);
+    }
+    assert!(town.state(0) == State::Up && town.share(0) < 0.11);
+}
+
+#[test]
+fn each_change_is_told_once_with_its_reason() {
+    let mut town = Town::new(2, POLICY, None);
+    town.report(0, Report::Refused, 5);
+    let changes = town.ward.judge(town.now);
+    let told: Vec<_> =
+        changes.iter().map(|change| (&*change.backend, change.from, change.to, change.reason)).collect();
+    assert_eq!(told, [("0", State::Up, State::Ejected, "connections refused")]);
+    assert_eq!(town.ward.judge(town.now), []);
+}
+
+/// Something that happens to a backend.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Report(Report, u32),
+    Check(bool),
+    Operate(Operator),
+    Pass(u32),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let report = prop::sample::select(vec![
+        Report::Answered,
+        Report::Errored,
+        Report::Overloaded,
+        Report::Refused,
+        Report::Reset,
+        Report::TimedOut,
+    ]);
+    let operator = prop::sample::select(vec![Operator::None, Operator::Draining, Operator::Disabled]);
+    prop_oneof![
+        4 => (report, 1_u32..40).prop_map(|(report, times)| Event::Report(report, times)),
+        3 => any::<bool>().prop_map(Event::Check),
+        1 => operator.prop_map(Event::Operate),
+        2 => (1_u32..15).prop_map(Event::Pass),
+    ]
+}
+
+fn happen(town: &mut Town, index: usize, event: Event) {
+    match event {
+        Event::Report(report, times) => town.report(index, report, times),
+        Event::Check(good) => town.check(index, good),
+        Event::Operate(operator) => town.ward.operate(&index.to_string(), operator),
+        Event::Pass(seconds) => town.pass(seconds),
+    }
+    town.judge();
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_limits_hold_and_all_come_back(
+        events in prop::collection::vec((0_usize..6, event()), 1..80),
+        max_ejected in 0.0..1.0_f64,
+    ) {
+        let policy = Policy { passive: Some(PassivePolicy { max_ejected, ..PASSIVE }), ..POLICY };
+        let mut town = Town::new(6, policy, Some(false));
+        for (index, event) in events {
+            happen(&mut town, index, event);
+            let mut ejected = 0;
+            for index in 0..6 {
+                let (state, share) = (town.state(index), town.share(index));
+                prop_assert_eq!(share > 0.0, matches!(state, State::Up | State::Degraded));
+                let reason = town.ward.judged(&index.to_string()).map(|judged| judged.reason);
+                ejected += u32::from(state == State::Ejected && reason == Some("failures in a row"));
+            }
+            prop_assert!(f64::from(ejected) <= max_ejected * 6.0 + 1e-6);
+        }
+        for index in 0..6 {
+            town.ward.operate(&index.to_string(), Operator::None);
+            for _ in 0..16 {
+                town.check(index, true);
+            }
+        }
+        // The longest ejection, and the way up from the floor.
+        town.pass(130);
+        for backend in &town.backends {
+            prop_assert_eq!(backend.standing(), Standing::UP);
+        }
+    }
+}
