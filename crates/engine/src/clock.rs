@@ -16,27 +16,49 @@ pub(crate) use deadline::{Deadline, Phase};
 pub(crate) use wheel::Wheel;
 
 thread_local! {
-    /// The last reading, if it is of this turn.
-    static READ: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// What was read in the turn that goes on, if one does.
+    static TURN: Cell<Turn> = const { Cell::new(Turn::None) };
+}
+
+#[derive(Clone, Copy)]
+enum Turn {
+    None,
+    Unread,
+    Read(Instant),
 }
 
 /// The monotonic clock.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
 pub(crate) fn now() -> Instant {
     let now = Instant::now();
-    READ.set(Some(now));
+    if !matches!(TURN.get(), Turn::None) {
+        TURN.set(Turn::Read(now));
+    }
     now
 }
 
 /// The time as this turn read it last: for what is measured in seconds, where a reading more would cost more than it
-/// says. A turn is one poll of a connection: microseconds, or as long as the pump moves a mebibyte.
+/// says. Outside of a turn it is read, since nobody knows how old the last reading is.
 pub(crate) fn recently() -> Instant {
-    READ.get().unwrap_or_else(now)
+    match TURN.get() {
+        Turn::Read(at) => at,
+        Turn::None | Turn::Unread => now(),
+    }
 }
 
-/// A task begins its turn: what was read before is no longer recent.
-pub(crate) fn begin_turn() {
-    READ.set(None);
+/// One poll of a connection: microseconds, or as long as the pump moves a mebibyte. Ends when it is dropped.
+pub(crate) struct InTurn(());
+
+/// A connection is polled from here on.
+pub(crate) fn begin_turn() -> InTurn {
+    TURN.set(Turn::Unread);
+    InTurn(())
+}
+
+impl Drop for InTurn {
+    fn drop(&mut self) {
+        TURN.set(Turn::None);
+    }
 }
 
 /// The wall clock: for what people read (Date, access log), never for a decision.

@@ -76,7 +76,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     help="Show the version and exit.",
 )
 def group() -> None:
-    """Fairlead, a load balancer for layer 4 and layer 7."""
+    """Fairlead, a load balancer for HTTP."""
 
 
 def main() -> None:

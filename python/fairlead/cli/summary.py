@@ -26,7 +26,7 @@ def summary(status: Status, configuration: Configuration) -> str:
     lines += _rows("listener", _listeners(status, configuration))
     lines += _rows("pool", _pools(configuration))
     lines += _rows("admin", ((_url(address), "") for address in status.admin))
-    lines += _rows("reload", [(f"kill -HUP {status.pid}", "or: fairlead reload")])
+    lines += _rows("reload", [(f"kill -HUP {status.pid}", f"or: fairlead reload --admin {status.directory}")])
     lines += _rows("stop", [(f"kill {status.pid}", "or Ctrl-C: drains; a second one ends at once")])
     return "\n".join(lines)
 

@@ -231,3 +231,22 @@ proptest! {
         }
     }
 }
+
+/// Spins until the clock has moved.
+fn later_than(before: Instant) {
+    while super::now() <= before {}
+}
+
+#[test]
+fn a_reading_serves_for_its_turn_and_no_longer() {
+    let turn = super::begin_turn();
+    let read = super::now();
+    assert_eq!(super::recently(), read);
+    drop(turn);
+    later_than(read);
+    let outside = super::recently();
+    assert!(outside > read, "a reading of an earlier turn may be seconds old");
+    let _next = super::begin_turn();
+    later_than(outside);
+    assert!(super::recently() > outside);
+}

@@ -100,7 +100,7 @@ impl Future for Connection {
 
     /// A panic is counted, and ends this connection and nothing else.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        clock::begin_turn();
+        let _turn = clock::begin_turn();
         let connection = self.get_mut();
         // Nothing of the connection is looked at again after a panic; what it shared with others (cells of the worker)
         // is never left half-changed across a call that could panic.

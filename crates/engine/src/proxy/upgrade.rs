@@ -1,6 +1,7 @@
 //! An answer that switches protocols (RFC 9110 7.8): from then on both sides are relayed without being read.
 
 use fairlead_wire::http1::{Framing, encode};
+use fairlead_wire::{Head, Known};
 
 use super::exchange::{Ended, Exchange, Order, Trial};
 use super::slot::Slot;
@@ -25,7 +26,7 @@ pub(crate) struct Upgraded {
 impl Exchange {
     /// Accepts the switch, if it was asked for and the request is over.
     pub(super) fn upgrade(&mut self, order: &Order<'_>, mut trial: Trial) -> Result<Ended, Failure> {
-        if !order.upgrade || !trial.sending.is_complete() {
+        if !order.upgrade || !trial.sending.is_complete() || !was_offered(&self.request, &self.answer) {
             return Err(Failure::UNASKED_UPGRADE);
         }
         trial.sending.answer_begins(order);
@@ -71,4 +72,16 @@ impl Exchange {
             }
         }
     }
+}
+
+/// Whether the answer switches to protocols that the request named (RFC 9110 7.8: to no other).
+fn was_offered(request: &Head, answer: &Head) -> bool {
+    let mut chosen = protocols(answer).peekable();
+    chosen.peek().is_some()
+        && chosen.all(|protocol| protocols(request).any(|offered| offered.eq_ignore_ascii_case(protocol)))
+}
+
+fn protocols(head: &Head) -> impl Iterator<Item = &[u8]> {
+    let listed = head.known_all(Known::Upgrade).flat_map(|value| value.split(|byte| *byte == b','));
+    listed.map(<[u8]>::trim_ascii).filter(|protocol| !protocol.is_empty())
 }

@@ -33,6 +33,16 @@ fn an_upgrade_is_agreed_on_end_to_end() {
 }
 
 #[test]
+fn a_switch_to_what_was_not_offered_is_refused() {
+    for upgrade in ["Upgrade: foo\r\n", "Upgrade: websocket, foo\r\n", ""] {
+        let proxy = Proxy::start();
+        let (mut client, mut backend, _) = proxy.exchange(ASKING);
+        backend.send(format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{upgrade}\r\n"));
+        assert_eq!(client.answer_head().status, 502, "{upgrade:?}");
+    }
+}
+
+#[test]
 fn each_direction_ends_by_itself() {
     let proxy = Proxy::start();
     let (mut client, mut backend) = tunnel(&proxy);
