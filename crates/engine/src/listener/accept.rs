@@ -107,7 +107,9 @@ impl Acceptor {
                 Accepted::Exhausted(error) => {
                     looks += 1;
                     self.pause(&worker, &error.to_string());
-                    worker.upstreams.retain(|_| false);
+                    // As many as clients are open stay: closed, they would be accepted with, and an open client's next
+                    // request would find no descriptor.
+                    worker.upstreams.keep_newest(worker.shared.process.open() as usize);
                     if looks > PATIENCE {
                         self.refuse_queued(&worker);
                     }

@@ -68,6 +68,17 @@ impl Idle {
         self.shelves.retain(|key, _| valid(*key));
     }
 
+    pub(super) fn keep_newest(&mut self, most: usize) {
+        let mut surplus = self.len().saturating_sub(most);
+        for shelf in self.shelves.values_mut() {
+            let closed = surplus.min(shelf.connections.len());
+            surplus -= closed;
+            for _ in shelf.connections.drain(..closed) {
+                shelf.live.drop_idle();
+            }
+        }
+    }
+
     /// Closes what isn't good any more; returns when the next of the rest is over.
     pub(super) fn sweep(&mut self, now: Instant) -> Option<Instant> {
         self.shelves.values_mut().filter_map(|shelf| shelf.sweep(now)).min()

@@ -71,6 +71,11 @@ impl Upstreams {
         self.idle.borrow_mut().retain(valid);
     }
 
+    /// Closes the idle connections beyond `most`, oldest first for each backend.
+    pub(crate) fn keep_newest(&self, most: usize) {
+        self.idle.borrow_mut().keep_newest(most);
+    }
+
     /// Idle connections of this worker.
     pub(crate) fn idle_connections(&self) -> usize {
         self.idle.borrow().len()

@@ -185,6 +185,22 @@ fn a_connection_is_closed_after_its_last_use() {
 }
 
 #[test]
+fn the_oldest_are_closed_when_only_some_may_stay() {
+    run(async {
+        let rig = Rig::new().await;
+        let ((old, _old_peer), (new, _new_peer)) = (rig.connect().await, rig.connect().await);
+        let newest = port(&new);
+        rig.give_back(old);
+        rig.give_back(new);
+        rig.upstreams.keep_newest(2);
+        assert_eq!(rig.backend.live.idle(), 2);
+        rig.upstreams.keep_newest(1);
+        assert_eq!(rig.backend.live.idle(), 1);
+        assert_eq!(port(&rig.upstreams.take_idle(&rig.backend).unwrap()), newest);
+    });
+}
+
+#[test]
 fn connections_of_a_key_that_left_are_closed() {
     run(async {
         let rig = Rig::new().await;
