@@ -1,12 +1,12 @@
 """How a pool chooses a backend: a word, or a word with its options."""
 
 import re
-from typing import Annotated, ClassVar, Literal, NewType
+from typing import Annotated, ClassVar, Literal, NewType, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from fairlead.model.definition import Definition
-from fairlead.model.value import Expanded, Integer, OneOrMany, Timeout, refuse
+from fairlead.model.value import FIELD_NAME, Expanded, Integer, OneOrMany, Timeout, refuse, unexpanded
 from fairlead.units import Duration
 
 __all__ = [
@@ -29,7 +29,6 @@ AlgorithmName = Literal[
     "round_robin", "least_connections", "least_time", "random", "ip_hash", "consistent_hash", "first"
 ]
 
-_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 5.6.2, and RFC 6265 4.1.1 for cookies
 _PARAMETER = r"[^&=#\s]+"
 _KEYS = "client, header:NAME, cookie:NAME, query:NAME or path"
 
@@ -41,19 +40,16 @@ def _key(value: str) -> str:
         raise refuse(message)
     if kind in {"client", "path"} and not colon:
         return value
-    pattern = {"header": _NAME, "cookie": _NAME, "query": _PARAMETER}.get(kind)
+    # RFC 6265 4.1.1: names of cookies are made as those of fields are.
+    pattern = {"header": FIELD_NAME, "cookie": FIELD_NAME, "query": _PARAMETER}.get(kind)
     if pattern is None or not re.fullmatch(pattern, name, re.ASCII):
         message = f'"{value}" is no key: write {_KEYS}'
         raise refuse(message)
     return value
 
 
-def _key_text(value: object) -> object:
-    return str(value) if isinstance(value, Expanded) else value
-
-
 KeyPart = Annotated[
-    str, BeforeValidator(_key_text, json_schema_input_type=str), AfterValidator(_key), Field(min_length=1)
+    str, BeforeValidator(unexpanded, json_schema_input_type=str), AfterValidator(_key), Field(min_length=1)
 ]
 
 Factor = NewType("Factor", float)
@@ -147,6 +143,12 @@ class _Options(Definition):
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("least_time", "random", "ip_hash", "consistent_hash")
 
+    @property
+    def name(self) -> AlgorithmName:
+        """What it is called: its only key."""
+        (key,) = type(self).model_fields
+        return cast("AlgorithmName", key)
+
 
 class LeastTimeAlgorithm(_Options):
     """The one with the lowest (active + 1) * time / weight."""
@@ -178,7 +180,7 @@ class ConsistentHashAlgorithm(_Options):
 
 def _kind(value: object) -> str:
     if isinstance(value, _Options):
-        return f"<{next(iter(type(value).model_fields))}>"
+        return f"<{value.name}>"
     if isinstance(value, dict):
         # What is none of them is told so by the last.
         return next((f"<{key}>" for key in _Options.ONE_OF if key in value), "<consistent_hash>")
@@ -218,14 +220,4 @@ def options(algorithm: Algorithm) -> str | LeastTime | Random | IpHash | Consist
 
 def name(algorithm: Algorithm) -> AlgorithmName:
     """What an algorithm is called, with options or without."""
-    match algorithm:
-        case LeastTimeAlgorithm():
-            return "least_time"
-        case RandomAlgorithm():
-            return "random"
-        case IpHashAlgorithm():
-            return "ip_hash"
-        case ConsistentHashAlgorithm():
-            return "consistent_hash"
-        case _:
-            return algorithm
+    return algorithm.name if isinstance(algorithm, _Options) else algorithm

@@ -52,7 +52,7 @@ def _flag(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, Expanded) else value
 
 
-def _text(value: object) -> object:
+def unexpanded(value: object) -> object:
     return str(value) if isinstance(value, Expanded) else value
 
 
@@ -65,7 +65,7 @@ def _filled(value: str) -> str:
 
 Integer = Annotated[int, BeforeValidator(_integer, json_schema_input_type=int)]
 Flag = Annotated[bool, BeforeValidator(_flag, json_schema_input_type=bool)]
-Text = Annotated[str, BeforeValidator(_text, json_schema_input_type=str), AfterValidator(_filled)]
+Text = Annotated[str, BeforeValidator(unexpanded, json_schema_input_type=str), AfterValidator(_filled)]
 
 
 def _positive(value: Duration) -> Duration:
@@ -83,7 +83,7 @@ class Secret:
     """Marks a text that is never shown, and that may be in a file: ``token`` or ``token_file``."""
 
 
-SecretText = Annotated[SecretStr, BeforeValidator(_text, json_schema_input_type=str), Secret()]
+SecretText = Annotated[SecretStr, BeforeValidator(unexpanded, json_schema_input_type=str), Secret()]
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 
@@ -100,16 +100,16 @@ def _name(value: str) -> str:
 
 Name = Annotated[
     str,
-    BeforeValidator(_text, json_schema_input_type=str),
+    BeforeValidator(unexpanded, json_schema_input_type=str),
     AfterValidator(_name),
     Field(json_schema_extra={"pattern": f"^{_NAME}$"}),
 ]
 
-_FIELD_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 5.6.2
+FIELD_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 5.6.2
 
 
 def _header_name(value: str) -> str:
-    if not re.fullmatch(_FIELD_NAME, value, re.ASCII):
+    if not re.fullmatch(FIELD_NAME, value, re.ASCII):
         message = f'"{value}" is no name of a header'
         raise refuse(message)
     return value
@@ -117,9 +117,9 @@ def _header_name(value: str) -> str:
 
 HeaderName = Annotated[
     str,
-    BeforeValidator(_text, json_schema_input_type=str),
+    BeforeValidator(unexpanded, json_schema_input_type=str),
     AfterValidator(_header_name),
-    Field(json_schema_extra={"pattern": f"^{_FIELD_NAME}$"}),
+    Field(json_schema_extra={"pattern": f"^{FIELD_NAME}$"}),
 ]
 
 
