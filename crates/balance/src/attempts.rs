@@ -32,6 +32,14 @@ pub struct RetryPolicy {
     pub backoff: Duration,
 }
 
+impl RetryPolicy {
+    /// Whether an answer of this status may be followed by another try.
+    #[must_use]
+    pub fn repeats_after(&self, status: u16) -> bool {
+        self.statuses.binary_search(&status).is_ok()
+    }
+}
+
 impl Default for RetryPolicy {
     /// Eight tries: with seven backends refused, an eighth is unlikely to be better and the client has waited.
     /// One reset: a second one in a row looks like a request that kills its backends.
@@ -266,7 +274,7 @@ impl<'a> Attempts<'a> {
                 self.wait(means)
             }
             Outcome::Answered { member, status, request_replayable } => {
-                if self.policy.statuses.binary_search(&status).is_err()
+                if !self.policy.repeats_after(status)
                     || !self.repeat(member, Failure::Answered(status), request_replayable, means)
                 {
                     return Action::Pass;

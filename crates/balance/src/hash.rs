@@ -86,14 +86,9 @@ fn avalanche(mut state: u64) -> u64 {
     state ^ (state >> 32)
 }
 
-/// The hash of two hashes, in this order: for keys of several parts.
+/// Makes one well-mixed value of two that may be close to others, in this order: for keys of several parts too.
 #[must_use]
-pub fn combine(one: u64, other: u64) -> u64 {
-    mix(one, other)
-}
-
-/// Makes one well-mixed value of two that may be close to others.
-pub(crate) fn mix(one: u64, other: u64) -> u64 {
+pub fn mix(one: u64, other: u64) -> u64 {
     finalise(one ^ spread(other))
 }
 

@@ -46,7 +46,7 @@ pub use attempts::{Action, Attempts, Failure, Means, Outcome, RetryPolicy};
 pub use backoff::backoff;
 pub use budget::Budget;
 pub use cursor::Cursor;
-pub use hash::{combine, hash, hash_address};
+pub use hash::{hash, hash_address, mix};
 pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};

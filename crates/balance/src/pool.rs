@@ -197,13 +197,12 @@ impl Picker {
         if seats.peek().is_none() {
             return NoBackend::Empty;
         }
-        let mut open = seats.filter(|seat| seat.share() > 0).peekable();
-        if open.peek().is_none() {
+        if !seats.any(|seat| seat.share() > 0) {
             NoBackend::NoneUsable
-        } else if open.all(|seat| tried.contains(seat.member as usize)) {
-            NoBackend::AllTried
-        } else {
+        } else if self.tiers.iter().any(|tier| tier.has_untried(tried)) {
             NoBackend::AllFull
+        } else {
+            NoBackend::AllTried
         }
     }
 }

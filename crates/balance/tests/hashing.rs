@@ -3,7 +3,7 @@
 mod support;
 
 use fairlead_balance::{
-    Algorithm, Ask, HashTable, Live, Member, Options, Picker, Pool, Standing, State, Tried, combine, hash,
+    Algorithm, Ask, HashTable, Live, Member, Options, Picker, Pool, Standing, State, Tried, hash, mix,
 };
 use proptest::prelude::*;
 use support::{KEYED, TABLES, Worker, bounded, consistent, member};
@@ -63,7 +63,7 @@ proptest! {
         let picker = pool(consistent(HashTable::Rendezvous), &members);
         for key in keys {
             let drawn = |index: usize| {
-                let bits = combine(key, hash(name(index).as_bytes())) >> 11;
+                let bits = mix(key, hash(name(index).as_bytes())) >> 11;
                 // (0, 1], the 53 bits in two parts so that each is exact.
                 (f64::from((bits >> 21) as u32) * 2_097_152.0 + f64::from(bits as u32 & 0x1f_ffff) + 1.0)
                     / 9_007_199_254_740_992.0

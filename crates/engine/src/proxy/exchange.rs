@@ -12,6 +12,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use fairlead_balance::{Action, Attempts, Outcome};
 use fairlead_wire::{Head, http1};
@@ -65,6 +66,14 @@ impl Order<'_> {
     /// missed afterwards by who has watched too early; a reset is seen at any time.
     pub(super) fn watches_client(&self, request_is_read: bool) -> bool {
         request_is_read || !self.listener.plan.http.abort_on_close
+    }
+
+    /// Ready when waiting between tries is over, because a limit of the request has passed or its client is gone.
+    pub(super) fn poll_interrupted(&self, cx: &mut Context<'_>, gone: &mut Gone<'_>) -> Poll<Failure> {
+        if let Poll::Ready(phase) = self.client.deadline.poll_expired(cx) {
+            return Poll::Ready(Failure::timed_out(phase));
+        }
+        gone.as_mut().poll(cx).map(|()| Failure::CLIENT_GONE)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use fairlead_balance::{combine, hash, hash_address};
+use fairlead_balance::{hash, hash_address, mix};
 use fairlead_plan::KeyPart;
 use fairlead_wire::Head;
 
@@ -28,7 +28,7 @@ impl Source<'_> {
                 let key = parts.iter().fold(0, |key, part| {
                     let part = self.part(part);
                     found |= part.is_some();
-                    combine(combine(key, u64::from(part.is_some())), part.unwrap_or(0))
+                    mix(mix(key, u64::from(part.is_some())), part.unwrap_or(0))
                 });
                 found.then_some(key)
             }

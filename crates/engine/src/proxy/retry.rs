@@ -86,8 +86,8 @@ impl Exchange {
     ) -> Result<Trial, Trouble> {
         end_try(order);
         let status = self.answer.status();
-        let statuses = &order.route.plan.retry.policy.statuses;
-        if trial.interim || statuses.binary_search(&status).is_err() {
+        // Asked here already: nearly every answer is passed on, and costs no clock and no random number.
+        if trial.interim || !order.route.plan.retry.policy.repeats_after(status) {
             return Ok(trial);
         }
         let request_replayable = trial.sending.is_replayable(order.request.body);
@@ -135,10 +135,7 @@ async fn wait(order: &Order<'_>, time: Duration, mut gone: Gone<'_>) -> Result<(
         if sleep.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
-        if let Poll::Ready(phase) = order.client.deadline.poll_expired(cx) {
-            return Poll::Ready(Err(Failure::timed_out(phase)));
-        }
-        gone.as_mut().poll(cx).map(|()| Err(Failure::CLIENT_GONE))
+        order.poll_interrupted(cx, &mut gone).map(Err)
     })
     .await
 }

@@ -54,11 +54,8 @@ pub(super) async fn wait_for_slot(
         if over.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(Failure::QUEUE_TIMEOUT.into()));
         }
-        if let Poll::Ready(phase) = order.client.deadline.poll_expired(cx) {
-            return Poll::Ready(Err(Failure::timed_out(phase).into()));
-        }
         while look.poll_tick(cx).is_ready() {}
-        gone.as_mut().poll(cx).map(|()| Err(Failure::CLIENT_GONE.into()))
+        order.poll_interrupted(cx, &mut gone).map(|failure| Err(failure.into()))
     })
     .await;
     place.served = found.is_ok();
