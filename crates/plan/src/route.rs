@@ -130,13 +130,13 @@ impl<'a> Names<'a> {
         new.then(|| name.as_str().into())
     }
 
-    /// Of unnamed routes with one match the first in file order is meant by the digest alone; the others can't win at
-    /// the same priority and are counted.
     /// One copy for all routes that name the same field: ten thousand of them then share its cache line.
     fn field(&mut self, name: &'a str) -> Arc<[u8]> {
         Arc::clone(self.fields.entry(name).or_insert_with(|| name.as_bytes().into()))
     }
 
+    /// Of unnamed routes with one match the first in file order is meant by the digest alone; the others can't win at
+    /// the same priority and are counted.
     fn unnamed(&mut self, spec: &spec::Route) -> Arc<str> {
         let digest = match_digest(&spec.r#match);
         let nth = self.unnamed.entry(digest).or_default();
