@@ -43,7 +43,7 @@ def main() -> None:
                 case other:
                     message = f"{one.name}: unknown kind {other!r}"
                     raise SystemExit(message)
-    print(table.write(results, scenario.read(Path(__file__).parent / "scenarios", [])))
+    print(table.write(results, whole=not options.scenarios))
 
 
 if __name__ == "__main__":

@@ -25,17 +25,6 @@ class Outcome:
     failed: dict[str, int] = field(default_factory=dict)
     calls: dict[str, float] = field(default_factory=dict)
 
-    @classmethod
-    def from_json(cls, scenario: Scenario, document: dict[str, Any]) -> "Outcome":
-        """What `as_json` wrote."""
-        return cls(
-            scenario,
-            cpu=document["cpu_us_per_request"],
-            latency=document["latency_ms"],
-            failed=document["failed"],
-            calls=document["calls_per_request"],
-        )
-
     def best_peer(self) -> str:
         """The peer with the lowest median."""
         return min(PEERS, key=lambda name: figure(self.cpu[name]).median)

@@ -10,7 +10,6 @@ from typing import Any
 
 from measure.programs import BENCH, BIN, ROOT
 from measure.requests import PEERS, Outcome
-from measure.scenario import Scenario
 from measure.statistics import ratio
 
 
@@ -138,23 +137,18 @@ def _fill(page: Path, mark: str, text: str) -> None:
     page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
-def write(results: dict[str, Any], known: list[Scenario]) -> str:
-    """Writes the results file; once the day has every `known` scenario, also the table in both READMEs."""
+def write(results: dict[str, Any], *, whole: bool) -> str:
+    """Writes the results file and, for a whole run, the newest table into both READMEs."""
     about = machine()
     plain = {name: o.as_json() if isinstance(o, Outcome) else o for name, o in results.items()}
     target = BENCH / "results" / f"{about['date']}.json"
     # A run of some scenarios leaves what the others gave on the same day.
     earlier = json.loads(target.read_text())["results"] if target.exists() else {}
-    merged = earlier | plain
-    target.write_text(json.dumps({"machine": about, "results": merged}, indent=1) + "\n")
-    if all(one.name in merged for one in known):
-        day = {
-            one.name: Outcome.from_json(one, merged[one.name]) if one.kind == "request" else merged[one.name]
-            for one in known
-        }
+    target.write_text(json.dumps({"machine": about, "results": earlier | plain}, indent=1) + "\n")
+    text = "\n".join(rows(results))
+    if whole:
         facts = ", ".join(f"{key} {value}" for key, value in about.items() if key not in {"date", "cpu"})
-        rounds = min(len(one.cpu["fairlead"]) for one in day.values() if isinstance(one, Outcome))
-        stamp = f"{about['date']}, {about['cpu']}, {facts}; at least {rounds} rounds of each scenario"
-        _fill(BENCH / "README.md", "results", f"{stamp}\n\n" + "\n".join(rows(day)))
-        _fill(ROOT / "README.md", "figures", f"{stamp}\n\n" + "\n".join(_requests(day)))
-    return "\n".join(rows(results))
+        stamp = f"{about['date']}, {about['cpu']}, {facts}"
+        _fill(BENCH / "README.md", "results", f"{stamp}\n\n{text}")
+        _fill(ROOT / "README.md", "figures", f"{stamp}\n\n" + "\n".join(_requests(results)))
+    return text
