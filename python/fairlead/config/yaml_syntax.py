@@ -1,16 +1,13 @@
 """YAML text to nodes, by the core schema of YAML 1.2 (10.3.2): ``NO`` is text, octal is ``0o17``."""
 
+import contextlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
+from yaml import SafeLoader as PythonLoader
 from yaml import YAMLError
 from yaml.error import MarkedYAMLError
-from yaml.events import (
-    CollectionEndEvent,
-    CollectionStartEvent,
-    Event,
-)
+from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import ScalarNode
 from yaml.reader import ReaderError
 
@@ -120,8 +117,18 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _refuse_deep(source: Source) -> None:
+    try:
+        _measure(source, _Composer(source.text))
+    except MarkedYAMLError:
+        # libyaml has a limit of its own, which its scanner meets ahead of the level that is one too many.
+        with contextlib.suppress(YAMLError):
+            _measure(source, PythonLoader(source.text))
+        raise
+
+
+def _measure(source: Source, parser: SafeLoader | PythonLoader) -> None:
     depth = 0
-    for event in _events(source.text):
+    while (event := parser.get_event()) is not None:
         if isinstance(event, CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:
@@ -130,12 +137,6 @@ def _refuse_deep(source: Source) -> None:
                 raise source.refuse(offset, f"nested deeper than {DEEPEST} levels")
         elif isinstance(event, CollectionEndEvent):
             depth -= 1
-
-
-def _events(text: str) -> Iterator[Event]:
-    parser = _Composer(text)
-    while (event := parser.get_event()) is not None:
-        yield event
 
 
 def _offset(text: str, line: int, column: int) -> int:
