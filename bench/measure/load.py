@@ -32,7 +32,11 @@ def arguments(scenario: Scenario, rate: int | None = None) -> Iterator[list[str]
 
 def run(address: str, flags: list[str], seconds: float, core: str | None = OTHER_CORE) -> dict[str, Any]:
     """One run of the load; a failed request ends the measurement, since its figures would lie."""
-    process = start(address, flags, seconds, core)
+    return finish(start(address, flags, seconds, core), seconds)
+
+
+def finish(process: "subprocess.Popen[str]", seconds: float) -> dict[str, Any]:
+    """The report of a load that ends within `seconds`; a failed request ends the measurement, as in `run`."""
     printed = process.communicate(timeout=seconds + 60)[0]
     if process.returncode != 0:
         message = f"the load generator ended with {process.returncode}"
@@ -41,7 +45,9 @@ def run(address: str, flags: list[str], seconds: float, core: str | None = OTHER
     return report
 
 
-def start(address: str, flags: list[str], seconds: float, core: str | None) -> "subprocess.Popen[str]":
+def start(
+    address: str, flags: list[str], seconds: float, core: str | None = OTHER_CORE
+) -> "subprocess.Popen[str]":
     """The load in the background; its report is what it prints."""
     pin = ["taskset", "-c", core] if core else []
     command = [*pin, str(LOADER), "load", address, "--seconds", str(seconds), *flags]
