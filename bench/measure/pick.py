@@ -7,6 +7,12 @@ from typing import Any
 from measure.programs import ROOT
 from measure.scenario import Scenario
 
+WRITES_A_SECOND = 200_000
+"""As the bench paces its writer."""
+
+ENOUGH = 0.95
+"""Less of these means a figure without its writer."""
+
 
 def measure(scenario: Scenario) -> dict[str, Any]:
     """The rows that `cargo bench -p fairlead-balance` prints, each against its bar."""
@@ -15,6 +21,10 @@ def measure(scenario: Scenario) -> dict[str, Any]:
     printed_rows = [json.loads(line) for line in printed.stdout.splitlines() if line.startswith("{")]
     rows = [row for row in printed_rows if "ns" in row]
     tables = [row for row in printed_rows if "build_ms" in row]
+    starved = [row for row in rows if row["writes"] < ENOUGH * WRITES_A_SECOND]
+    if starved:
+        message = f"the writer beside the picks did not keep its pace; run it on two quiet cores: {starved}"
+        raise RuntimeError(message)
     held = {}
     for row in rows:
         bar = _bar(row, scenario.bars_ns)
@@ -24,7 +34,7 @@ def measure(scenario: Scenario) -> dict[str, Any]:
         bar = scenario.bars_build_ms.get(row["table"])
         if bar is not None:
             held[f"{row['table']} build {row['members']}"] = row["build_ms"] <= bar
-    return {"rows": rows, "tables": tables, "held": held}
+    return {"rows": rows, "tables": tables, "bars_ns": scenario.bars_ns, "held": held}
 
 
 def _bar(row: dict[str, Any], bars: dict[str, int]) -> int | None:

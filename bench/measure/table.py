@@ -88,17 +88,7 @@ def _others(results: dict[str, Any]) -> list[str]:
     lines = []
     idle = results.get("h1-idle")
     if idle:
-        lines += [
-            "| memory | base | idle connection | after a burst | after a second |",
-            "|---|---|---|---|---|",
-        ]
-        for name, seen in idle.items():
-            cells = [
-                f"{seen[key] / 1e6:.1f} MB" for key in ("base", "after_first_burst", "after_second_burst")
-            ]
-            each = f"{seen['bytes_per_connection']:.0f} B"
-            lines.append(f"| {name} | {cells[0]} | {each} | {cells[1]} | {cells[2]} |")
-        lines.append("")
+        lines += [*_memory(idle), ""]
     two = results.get("h1-2workers")
     if two:
         own, held = two["ratio"]["median"], "held" if all(two["held"].values()) else "MISSED"
@@ -115,19 +105,53 @@ def _others(results: dict[str, Any]) -> list[str]:
         lines.append("")
     pick = results.get("pick")
     if pick:
-        sizes = sorted({row["members"] for row in pick["rows"]})
-        lines += ["| pick, ns | " + " | ".join(map(str, sizes)) + " |", "|---" * (len(sizes) + 1) + "|"]
-        kinds = dict.fromkeys((row["algorithm"], row["weights"]) for row in pick["rows"])
-        for kind in kinds:
-            by_size = {
-                row["members"]: row["ns"]
-                for row in pick["rows"]
-                if (row["algorithm"], row["weights"]) == kind
-            }
-            cells = [f"{by_size[size]:.0f}" if size in by_size else "" for size in sizes]
-            lines.append(f"| {kind[0]}, {kind[1]} weights | " + " | ".join(cells) + " |")
-        lines.append("")
+        lines += [*_picks(pick), ""]
     return lines
+
+
+def _memory(idle: dict[str, Any]) -> list[str]:
+    lines = ["| memory | base | idle connection | after a burst | after a second |", "|---" * 5 + "|"]
+    for name, seen in idle.items():
+        base, first, second = (
+            f"{seen[key] / 1e6:.1f} MB" for key in ("base", "after_first_burst", "after_second_burst")
+        )
+        held = seen.get("held", {"idle": True, "burst": True})
+        each = _marked(f"{seen['bytes_per_connection']:.0f} B", held=held["idle"])
+        lines.append(f"| {name} | {base} | {each} | {first} | {_marked(second, held=held['burst'])} |")
+    return lines
+
+
+def _picks(pick: dict[str, Any]) -> list[str]:
+    sizes = sorted({row["members"] for row in pick["rows"]})
+    lines = ["| pick, ns | " + " | ".join(map(str, sizes)) + " |", "|---" * (len(sizes) + 1) + "|"]
+    kinds = dict.fromkeys((row["algorithm"], row["weights"]) for row in pick["rows"])
+    for algorithm, weights in kinds:
+        by_size = {
+            row["members"]: _marked(
+                f"{row['ns']:.0f}", held=pick["held"].get(f"{algorithm} {weights} {row['members']}", True)
+            )
+            for row in pick["rows"]
+            if (row["algorithm"], row["weights"]) == (algorithm, weights)
+        }
+        cells = [by_size.get(size, "") for size in sizes]
+        lines.append(f"| {algorithm}, {weights} weights | " + " | ".join(cells) + " |")
+    built = [
+        f"{table['table']} of {table['members']} built in "
+        + _marked(
+            f"{table['build_ms']:.1f} ms",
+            held=pick["held"].get(f"{table['table']} build {table['members']}", True),
+        )
+        for table in pick["tables"]
+    ]
+    bars = "; ".join(f"{bar} ns at {members}" for members, bar in pick["bars_ns"].items())
+    each, every = len(pick["held"]), sum(pick["held"].values())
+    lines += ["", f"{'; '.join(built)}. Bars: {bars}; rendezvous has its own. {every} of {each} held."]
+    return lines
+
+
+def _marked(text: str, *, held: bool) -> str:
+    """What missed its bar is shown in bold."""
+    return text if held else f"**{text}**"
 
 
 def _fill(page: Path, mark: str, text: str) -> None:

@@ -2,7 +2,8 @@
 //!
 //! A line of JSON for each algorithm, number of members and kind of weights: `ns` is the median over batches of
 //! 1,000 picks. Beside it one thread begins and ends 200,000 requests a second, spread over all members, so
-//! that counters are found in the other core's cache as often as they would be in traffic.
+//! that counters are found in the other core's cache as often as they would be in traffic; `writes` is how many a second
+//! it came to, for without them the figure would be another one.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
@@ -55,10 +56,10 @@ fn main() {
                 if algorithm == consistent(HashTable::Rendezvous, None) && members > RENDEZVOUS_MOST {
                     continue;
                 }
-                let ns = measure(&picker(algorithm, members, weight));
+                let (ns, writes) = measure(&picker(algorithm, members, weight));
                 let algorithm = name(algorithm);
                 println!(
-                    r#"{{"algorithm":"{algorithm}","members":{members},"weights":"{weights}","ns":{ns:.1}}}"#
+                    r#"{{"algorithm":"{algorithm}","members":{members},"weights":"{weights}","ns":{ns:.1},"writes":{writes:.0}}}"#
                 );
             }
         }
@@ -119,22 +120,23 @@ fn build_ms(table: HashTable) -> f64 {
     (0..10).map(build).fold(f64::INFINITY, f64::min)
 }
 
-/// Nanoseconds of CPU a pick, the median of the batches.
-fn measure(picker: &Picker) -> f64 {
+/// Nanoseconds of CPU a pick, the median of the batches, and what the other thread wrote a second meanwhile.
+fn measure(picker: &Picker) -> (f64, f64) {
     let stop = AtomicBool::new(false);
     let begun = Barrier::new(2);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let beside = scope.spawn(|| {
             pin(1);
             begun.wait();
-            write(picker, &stop);
+            write(picker, &stop)
         });
         pin(0);
         begun.wait();
         let mut costs = pick(picker);
         stop.store(true, Relaxed);
+        let writes = beside.join().expect("invariant: counting does not panic");
         costs.sort_unstable();
-        costs[costs.len() / 2].as_secs_f64() * 1e9 / f64::from(BATCH)
+        (costs[costs.len() / 2].as_secs_f64() * 1e9 / f64::from(BATCH), writes)
     })
 }
 
@@ -161,19 +163,21 @@ fn pick(picker: &Picker) -> Vec<Duration> {
     (0..BATCHES).map(batch).collect()
 }
 
-/// Begins a request with one member and ends an earlier one of another, evenly paced.
-fn write(picker: &Picker, stop: &AtomicBool) {
+/// Begins a request with one member and ends an earlier one of another, evenly paced. How often a second it did.
+fn write(picker: &Picker, stop: &AtomicBool) -> f64 {
     let members = picker.members();
     let mut rng = SplitMix(2);
     let mut open = std::collections::VecDeque::new();
     let pace = Duration::from_secs(1) / WRITES_A_SECOND;
-    let mut due = now();
+    let begun = now();
+    let (mut due, mut writes) = (begun, 0_u32);
     while !stop.load(Relaxed) {
         if now() < due {
             std::hint::spin_loop();
             continue;
         }
         due += pace;
+        writes += 1;
         let member = &members[(rng.next_u64() % members.len() as u64) as usize];
         member.live.begin();
         open.push_back(member);
@@ -183,9 +187,11 @@ fn write(picker: &Picker, stop: &AtomicBool) {
             earlier.live.end();
         }
     }
+    let rate = f64::from(writes) / (now() - begun).as_secs_f64();
     for member in open {
         member.live.end();
     }
+    rate
 }
 
 /// Each thread on a core of its own, where there are two; else the figure still stands, with nobody beside it.
