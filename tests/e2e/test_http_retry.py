@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = {
     "listeners": {"web": {}},
-    "pools": {"app": {"backends": ["@bad", "@app"], "algorithm": "first"}},
+    "pools": {"app": {"backends": ["@bad", "@app"], "algorithm": "first", "passive_health": "off"}},
 }
 BODY = b"Content-Length: 2\r\n\r\nhi"
 

@@ -28,9 +28,9 @@ CONFIGURATION = {
         "never": {"routes": [{"pool": "app", "retry": {"on": ["503"]}}]},
     },
     "pools": {
-        "app": {"backends": ["@bad", "@app"], "algorithm": "first"},
+        "app": {"backends": ["@bad", "@app"], "algorithm": "first", "passive_health": "off"},
         "only": {"backends": ["@bad"]},
-        "scarce": {"backends": ["@bad", "@app"], "algorithm": "first"},
+        "scarce": {"backends": ["@bad", "@app"], "algorithm": "first", "passive_health": "off"},
     },
 }
 

@@ -13,6 +13,7 @@ pub mod spec;
 mod access_log;
 mod algorithm;
 mod census;
+mod health;
 mod listener;
 mod plan;
 mod pool;

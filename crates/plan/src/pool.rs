@@ -10,6 +10,7 @@ use fairlead_balance::{BackendLive, Live, Picker, PoolLive};
 use crate::algorithm::{self, KeyPart};
 use crate::digest::Digest;
 use crate::error::{Errors, Place, SpecError};
+use crate::health;
 use crate::spec;
 
 /// Weights above this are refused: shares are computed in 64 bits over whole pools.
@@ -36,6 +37,8 @@ pub struct Pool {
     pub idle: IdleOptions,
     /// Who waits while all are full.
     pub queue: Option<QueueOptions>,
+    /// By what its backends are judged.
+    pub health: balance::health::Policy,
     /// More backends come by `members`; until then it may be empty.
     pub resolved: bool,
     /// What its backends share and what outlives every Plan.
@@ -111,6 +114,7 @@ impl Pool {
                 size: queue.size,
                 timeout: Duration::from_millis(queue.timeout_ms),
             }),
+            health: health::build(spec),
             resolved: spec.resolved,
             live: live.pool(&spec.name),
             membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),
@@ -132,6 +136,7 @@ impl Pool {
             let queue = at.key("queue");
             errors.add(queue.key("size"), "must be at least 1: without a queue nobody waits");
         }
+        health::check(spec, at, errors);
         algorithm::check(&spec.algorithm, at.key("algorithm"), errors);
         check_backends(&spec.name, algorithm::build(&spec.algorithm).0, &spec.backends, errors);
     }

@@ -4,12 +4,14 @@
 //! Defaults, units and spelling are the configuration's business; what stands here is final.
 
 mod algorithm;
+mod health;
 mod queue;
 mod retry;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
+pub use health::PassiveHealth;
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 
@@ -296,6 +298,13 @@ pub struct Pool {
     /// `null`: a request is refused while all are full.
     #[serde(deserialize_with = "nullable")]
     pub queue: Option<Queue>,
+    /// `null`: traffic isn't judged.
+    #[serde(deserialize_with = "nullable")]
+    pub passive_health: Option<PassiveHealth>,
+    /// Where fewer of the backends are usable than this part, those that fail are sent to as well; 0: never.
+    pub panic_threshold_thousandths: u32,
+    /// Over what time the share of a backend that joined or recovered grows; 0: at once.
+    pub slow_start_ms: u64,
 }
 
 /// A member of a pool. `id` is pool-wide unique: `name`, else the address as written, else `name:port@ip`.

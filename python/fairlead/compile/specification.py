@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead.compile.algorithm import algorithm
+from fairlead.compile.health import health
 from fairlead.compile.membership import backends
 from fairlead.compile.retry import retry
 from fairlead.model import (
@@ -201,6 +202,7 @@ def _pool(name: str, pool: Pool) -> Json:
         "queue": None
         if pool.queue is None
         else {"size": pool.queue.size, "timeout_ms": pool.queue.timeout.milliseconds},
+        **health(pool),
     }
 
 

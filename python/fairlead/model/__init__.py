@@ -10,6 +10,7 @@ from fairlead.model.address import AnyAddress, BackendAddress, Bind, HostPort, I
 from fairlead.model.admin import Admin, Token
 from fairlead.model.algorithm import Algorithm
 from fairlead.model.configuration import Configuration
+from fairlead.model.health import PassiveHealth
 from fairlead.model.listener import (
     HttpOptions,
     Listener,
@@ -45,6 +46,7 @@ __all__ = [
     "Logging",
     "Match",
     "NameServer",
+    "PassiveHealth",
     "PathRegex",
     "Pool",
     "PoolListener",

@@ -7,9 +7,10 @@ from pydantic import AfterValidator, Field, model_validator
 from fairlead.model.address import BackendAddress
 from fairlead.model.algorithm import Algorithm
 from fairlead.model.definition import Definition, Reserved
+from fairlead.model.health import PassiveHealth
 from fairlead.model.queue import Queue
 from fairlead.model.value import Flag, Integer, Listed, Name, Timeout, Word, refuse
-from fairlead.units import Duration
+from fairlead.units import Duration, Share
 
 __all__ = ["Backend", "IdleConnections", "Pool", "PoolTimeouts"]
 
@@ -21,6 +22,14 @@ def _drain(value: Duration) -> Duration:
     return value
 
 
+def _slow_start(value: Duration) -> Duration:
+    if value > LONGEST_SLOW_START:
+        message = f"{value} is out of range: 0s to {LONGEST_SLOW_START}"
+        raise refuse(message)
+    return value
+
+
+LONGEST_SLOW_START = Duration(3_600_000)
 LONGEST_DRAIN = Duration(3_600_000)
 
 
@@ -99,10 +108,7 @@ class Pool(Definition):
         "tls",
         "send_proxy",
         "health_check",
-        "passive_health",
-        "panic_threshold",
         "affinity",
-        "slow_start",
         "circuit_breaker",
         "forwarding",
     )
@@ -144,3 +150,26 @@ class Pool(Definition):
             examples=[{"size": 1000, "timeout": "5s"}],
         ),
     ] = None
+    passive_health: Annotated[
+        PassiveHealth | None,
+        Word("off"),
+        Field(
+            description="How backends are judged by their traffic; `off`: not at all.",
+            examples=[{"consecutive_failures": 3, "cooldown": "30s"}],
+        ),
+    ] = PassiveHealth()
+    panic_threshold: Annotated[
+        Share,
+        Field(
+            description="Where fewer of the backends are usable than this, ejected ones get requests too, "
+            "but none that refuse connections. 0%: never."
+        ),
+    ] = Share(0.0)
+    slow_start: Annotated[
+        Duration,
+        AfterValidator(_slow_start),
+        Field(
+            description="Over what time a backend that joined or recovered gets its whole share, from a "
+            "tenth on; up to 1h. 0s: at once."
+        ),
+    ] = Duration(0)

@@ -50,7 +50,13 @@ class BackendStats(_Report):
     id: str
     address: str
     weight: int = 1
-    state: Literal["up", "degraded", "ejected", "down", "draining", "disabled"] = "up"
+    state: Literal["up", "degraded", "ejected", "down", "unproven", "draining", "disabled"] = "up"
+    share: float = 1.0
+    """Of its weight, from 0 to 1."""
+
+    reason: str | None = None
+    """Why its state is what it is; nothing of one that nobody has judged."""
+
     in_flight: int = 0
     idle: int = 0
     requests: int = 0

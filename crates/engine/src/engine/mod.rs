@@ -5,6 +5,7 @@
 
 mod apply;
 mod draining;
+mod health;
 mod service;
 mod settings;
 mod shared;

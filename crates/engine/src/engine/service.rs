@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::health;
 use super::shared::Shared;
 use crate::error::StartError;
 use crate::listener::{Bound, Private};
@@ -125,6 +126,7 @@ async fn serve(shared: &Arc<Shared>, endpoints: Endpoints, own_process: bool) {
         spawn(shared, channel::serve(Arc::clone(shared), socket.socket()));
     }
     spawn(shared, follow(Arc::clone(shared)));
+    spawn(shared, health::watch(Arc::clone(shared)));
     if let Some(Err(error)) = ready.map(|ready| rustix::io::write(&ready, b"ready\n")) {
         shared.events.push(What::Trouble { message: format!("ready_fd: {error}") });
     }

@@ -10,6 +10,7 @@ use fairlead_plan::{Census, Plan, spec};
 use tokio::sync::{Notify, watch};
 
 use super::draining::Draining;
+use super::health::Wards;
 use super::settings::Settings;
 use crate::clock;
 use crate::listener::{ListenerLive, ProcessLimit, Sockets};
@@ -41,6 +42,10 @@ pub(crate) struct Shared {
     stop: watch::Sender<Option<Instant>>,
     /// Something drains now: the service thread looks at it more often.
     pub(super) drains: Notify,
+    /// A backend has failed too often in a row.
+    pub(super) alarms: Notify,
+    /// How backends were judged. Taken after `state`, if both are.
+    pub(super) wards: Mutex<Wards>,
     /// Held by the one call that changes what is served.
     pub(super) changing: Mutex<()>,
     state: Mutex<State>,
@@ -87,6 +92,8 @@ impl Shared {
             short_of_memory: AtomicBool::new(false),
             stop: watch::Sender::new(None),
             drains: Notify::new(),
+            alarms: Notify::new(),
+            wards: Mutex::default(),
             changing: Mutex::default(),
             state: Mutex::default(),
             settings,

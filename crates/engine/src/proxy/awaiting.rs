@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use fairlead_balance::Outcome;
+use fairlead_balance::health::Report;
 use fairlead_wire::http1::{Framing, Response, Scan, encode, parse};
 use fairlead_wire::{Head, Version};
 
@@ -35,6 +36,7 @@ impl Exchange {
                 let now = clock::now();
                 self.account.answered(status, now);
                 trial.slot.counters().codes.count(status);
+                trial.slot.report(order, said(&self.answer));
                 if let Some(sent) = trial.sending.sent_at() {
                     trial.slot.took(now.saturating_duration_since(sent), now);
                 }
@@ -106,6 +108,7 @@ impl Exchange {
             Obstacle::Request(Failure::TRY_TIMEOUT) if !begun => {
                 counters.timeouts.add(1);
                 trial.slot.failed();
+                trial.slot.report(order, Report::TimedOut);
                 let request_replayable = trial.sending.is_replayable(order.request.body);
                 self.give_up(order, trial);
                 Trouble::Try(Outcome::TryTimedOut { member, request_replayable })
@@ -113,6 +116,7 @@ impl Exchange {
             Obstacle::Request(failure) => {
                 if failure == Failure::ANSWER_TIMEOUT {
                     counters.timeouts.add(1);
+                    trial.slot.report(order, Report::TimedOut);
                     // It would have taken longer; that it took so long is known.
                     if let Some(sent) = trial.sending.sent_at() {
                         let now = clock::now();
@@ -121,12 +125,18 @@ impl Exchange {
                 }
                 failure.into()
             }
-            Obstacle::Answer(failure) => failure.into(),
+            Obstacle::Answer(failure) => {
+                trial.slot.report(order, Report::Errored);
+                failure.into()
+            }
             Obstacle::Broken => {
                 counters.resets.add(1);
                 // One that was closed while it lay idle says nothing about the backend.
                 if !trial.connection.is_reused() {
                     trial.slot.failed();
+                }
+                if begun || !trial.connection.is_reused() {
+                    trial.slot.report(order, Report::Reset);
                 }
                 if begun {
                     return Failure::ANSWER_INCOMPLETE.into();
@@ -137,6 +147,16 @@ impl Exchange {
                 Trouble::Try(Outcome::Reset { member, reused, answer_begun: false, request_replayable })
             }
         }
+    }
+}
+
+/// What the head of an answer says of its backend.
+fn said(answer: &Head) -> Report {
+    match answer.status() {
+        429 => Report::Overloaded,
+        503 if answer.named(b"Retry-After").is_some() => Report::Overloaded,
+        500..=599 => Report::Errored,
+        _ => Report::Answered,
     }
 }
 

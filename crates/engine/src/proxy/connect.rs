@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use fairlead_balance::health::Report;
 use fairlead_balance::{Ask, Attempts, Outcome};
 
 use super::account::Account;
@@ -62,11 +63,11 @@ pub(super) async fn connect(
             slot.counters().connects.add(1);
             Ok(connection)
         }
-        Some(Err(error)) => Err(dial_failed(error.failure, slot)),
+        Some(Err(error)) => Err(dial_failed(error.failure, order, slot)),
     }
 }
 
-fn dial_failed(failure: DialFailure, slot: &Slot) -> Trouble {
+fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble {
     let timed_out = match failure {
         // Ours: another backend would do no better.
         DialFailure::Resource(_) => return Failure::NO_RESOURCES.into(),
@@ -76,5 +77,6 @@ fn dial_failed(failure: DialFailure, slot: &Slot) -> Trouble {
     };
     slot.counters().connect_failures.add(1);
     slot.failed();
+    slot.report(order, if timed_out { Report::TimedOut } else { Report::Refused });
     Trouble::Try(Outcome::ConnectFailed { member: slot.index(), timed_out })
 }

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fairlead_balance::health::Report;
 use fairlead_plan::Backend;
 
+use super::exchange::Order;
 use crate::clock;
 use crate::published::LocalMembers;
 use crate::telemetry::BackendCounters;
@@ -50,6 +52,15 @@ impl Slot {
     /// So long a wait was too long: the picker hears of it, the figures of answers don't.
     pub(super) fn waited(&self, time: Duration, now: Instant) {
         self.members.shared.picker.observe(self.index, time, now);
+    }
+
+    /// The try has ended like this, as far as the backend is to blame. Told once for each try.
+    #[inline]
+    pub(super) fn report(&self, order: &Order<'_>, report: Report) {
+        let Some(passive) = &order.route.pool.plan.health.passive else { return };
+        if self.backend().live.report(report, passive.consecutive_failures) {
+            order.client.worker.shared.alarm();
+        }
     }
 
     pub(super) fn counters(&self) -> &BackendCounters {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::stats::Condition;
 use super::timestamp::unix_millis;
 use crate::clock;
 
@@ -35,6 +36,8 @@ pub enum What {
     BackendJoined { pool: String, backend: String },
     /// A backend that was removed has no requests any more; `cut` of them were ended by its pool's drain time.
     BackendLeft { pool: String, backend: String, cut: u64 },
+    /// What traffic shows has made a backend something else.
+    BackendState { pool: String, backend: String, from: Condition, to: Condition, reason: &'static str },
     /// A listener that was removed has no connections any more; `cut` of them were ended by the drain time.
     ListenerDrained { listener: String, cut: u64 },
     /// A connection's task panicked; its connection was closed, the worker goes on.

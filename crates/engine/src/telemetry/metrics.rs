@@ -241,7 +241,9 @@ fn backends(shared: &Shared, page: &mut Page) {
     let help = "Idle connections kept to a backend.";
     backend_gauge(page, &state, "fairlead_idle_connections", help, |backend, _| backend.live.idle());
     let help = "Whether a backend takes new requests.";
-    backend_gauge(page, &state, "fairlead_backend_up", help, |_, up| u32::from(up));
+    backend_gauge(page, &state, "fairlead_backend_up", help, |backend, served| {
+        u32::from(served && backend.live.standing().share() > 0)
+    });
 }
 
 fn backend_gauge(

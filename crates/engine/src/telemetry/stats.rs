@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fairlead_balance::{Standing, State};
 use fairlead_plan as plan;
 use fairlead_plan::spec::BackendAddress;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use super::counters::{BackendCounters, CodeCounts, ListenerCounters};
 use super::histogram::Distribution;
 use super::registry::Series;
 use super::timestamp::unix_millis;
-use crate::engine::{ServedListener, Shared, State};
+use crate::engine::{self, ServedListener, Shared};
 use crate::unix;
 
 /// What goes on. Counts are since the engine's start.
@@ -36,13 +37,32 @@ pub struct Stats {
     pub totals: Totals,
 }
 
-/// Serving, or on its way out.
+/// What a listener or a backend is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     Serving,
     Up,
+    Degraded,
+    Ejected,
+    Down,
+    Unproven,
     Draining,
+    Disabled,
+}
+
+impl From<State> for Condition {
+    fn from(state: State) -> Self {
+        match state {
+            State::Up => Self::Up,
+            State::Degraded => Self::Degraded,
+            State::Ejected => Self::Ejected,
+            State::Down => Self::Down,
+            State::Unproven => Self::Unproven,
+            State::Draining => Self::Draining,
+            State::Disabled => Self::Disabled,
+        }
+    }
 }
 
 /// One listener.
@@ -83,6 +103,10 @@ pub struct BackendStats {
     pub address: String,
     pub weight: u32,
     pub state: Condition,
+    /// Of its weight, from 0 to 1.
+    pub share: f64,
+    /// Why it is what it is; nothing is said of one that always was well.
+    pub reason: Option<&'static str>,
     pub in_flight: u32,
     pub idle: u32,
     pub requests: u64,
@@ -140,13 +164,13 @@ pub(crate) fn collect(shared: &Shared, routes: bool) -> Stats {
         max_connections: shared.process.max(),
         plans_alive: shared.census.alive(),
         listeners: listeners(shared, &state),
-        pools: pools(&state),
+        pools: pools(shared, &state),
         routes: routes.then(|| route_stats(shared, state.plan.as_deref())),
         totals: totals(shared),
     }
 }
 
-fn listeners(shared: &Shared, state: &State) -> Vec<ListenerStats> {
+fn listeners(shared: &Shared, state: &engine::State) -> Vec<ListenerStats> {
     let serving = state.listeners.iter().map(|served| (served, Condition::Serving));
     let draining = state.draining.listeners.iter().map(|leaving| (&leaving.served, Condition::Draining));
     serving.chain(draining).map(|(served, state)| listener(shared, served, state)).collect()
@@ -179,16 +203,22 @@ pub(super) fn refusals(series: &Series<ListenerCounters>) -> BTreeMap<&'static s
     .into()
 }
 
-fn pools(state: &State) -> Vec<PoolStats> {
+fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
+    let wards = shared.wards();
     let mut pools: Vec<PoolStats> = (state.plan.iter().flat_map(|plan| &plan.pools))
         .filter_map(|pool| {
             let members = state.members.get(&pool.name)?;
-            let up = members.shared.backends.iter().zip(&members.counters);
+            let served = members.shared.backends.iter().zip(&members.counters);
+            let judged = |plan: &plan::Backend, counters| BackendStats {
+                reason: wards.judged(&pool.name, &plan.id).map(|judged| judged.reason),
+                share: f64::from(plan.live.standing().share()) / f64::from(Standing::WHOLE),
+                ..backend(plan, counters, plan.live.standing().state().into())
+            };
             Some(PoolStats {
                 name: pool.name.to_string(),
                 generation: members.shared.generation,
                 digest: format!("{:016x}", members.shared.picker.digest()),
-                backends: up.map(|(plan, counters)| backend(plan, counters, Condition::Up)).collect(),
+                backends: served.map(|(plan, counters)| judged(plan, counters)).collect(),
             })
         })
         .collect();
@@ -214,6 +244,8 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         address: address(&plan.address),
         weight: plan.weight,
         state,
+        share: 0.0,
+        reason: None,
         in_flight: plan.live.in_flight(),
         idle: plan.live.idle(),
         requests: sum(series, |counters| counters.requests.value()),
