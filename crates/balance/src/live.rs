@@ -4,7 +4,7 @@
 //! hang on the backend's stable id, here, and everything that names the backend holds the same [`BackendLive`].
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -148,6 +148,8 @@ pub struct PoolLive {
     epoch: OnceLock<Instant>,
     /// Grows with every change of a standing, so that a worker knows when its sums over the pool are old.
     changes: AtomicU32,
+    /// A backend has failed too often in a row and wasn't judged since.
+    alarm: AtomicBool,
     retries: Budget,
     queue: Queue,
 }
@@ -168,6 +170,12 @@ impl PoolLive {
     /// Acquire, with the release of [`BackendLive::stand`]: who sees a change counted sees the standing it counts.
     pub(crate) fn changes(&self) -> u32 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    /// Whether a backend has failed too often in a row since the last time this was asked. Acquire, with the release of
+    /// [`BackendLive::report`]: who sees the alarm sees the streak.
+    pub(crate) fn take_alarm(&self) -> bool {
+        self.alarm.swap(false, Ordering::Acquire)
     }
 
     /// Now, as averages see it.
@@ -228,7 +236,11 @@ impl BackendLive {
 
     /// Takes how a try ended. `true` if its failures in a row have just become `limit`: it should be judged at once.
     pub fn report(&self, report: Report, limit: u32) -> bool {
-        self.traffic.tally.report(report, limit)
+        let alarms = self.traffic.tally.report(report, limit);
+        if alarms {
+            self.pool.alarm.store(true, Ordering::Release);
+        }
+        alarms
     }
 
     pub(crate) fn tally(&self) -> &Tally {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairlead_balance::health::{Check, Operator, PassivePolicy, Policy, Report, Thresholds, Ward};
+use fairlead_balance::health::{Check, Operator, PassivePolicy, Policy, Report, Terms, Thresholds, Ward};
 use fairlead_balance::{BackendLive, Live, Standing, State};
 use proptest::prelude::*;
 
@@ -22,6 +22,13 @@ const POLICY: Policy = Policy {
     slow_start: Duration::ZERO,
 };
 
+const TIMEOUT: Duration = Duration::from_secs(5);
+const UNCHECKED: Terms = Terms { check: None, weighs: true };
+
+const fn checked(digest: u64, initially_up: bool) -> Terms {
+    Terms { check: Some(Check { digest, initially_up, timeout: TIMEOUT }), weighs: true }
+}
+
 /// A pool on a clock of its own.
 struct Town {
     live: Live,
@@ -37,8 +44,8 @@ impl Town {
         let mut ward = Ward::new(policy);
         let backends: Vec<_> = (0..size).map(|index| live.backend("app", &index.to_string(), "")).collect();
         for (index, backend) in backends.iter().enumerate() {
-            let check = initially_up.map(|initially_up| Check { digest: 1, initially_up });
-            ward.watch(&index.to_string(), Arc::clone(backend), check, now);
+            let terms = initially_up.map_or(UNCHECKED, |initially_up| checked(1, initially_up));
+            ward.watch(&index.to_string(), backend, terms, now);
         }
         let mut town = Self { live, ward, backends, now };
         town.judge();
@@ -63,7 +70,7 @@ impl Town {
     }
 
     fn check(&mut self, index: usize, good: bool) {
-        self.ward.checked(&index.to_string(), good, self.now);
+        self.ward.checked(&index.to_string(), good, "no answer", self.now);
         self.judge();
     }
 
@@ -178,8 +185,7 @@ fn nothing_is_sent_before_the_first_result_unless_it_is_up_at_first() {
 fn the_first_result_of_a_changed_check_decides() {
     let mut town = Town::new(2, POLICY, Some(false));
     town.check(0, true);
-    let changed = Check { digest: 2, initially_up: false };
-    town.ward.watch("0", Arc::clone(&town.backends[0]), Some(changed), town.now);
+    town.ward.watch("0", &town.backends[0], checked(2, false), town.now);
     town.judge();
     assert_eq!(town.state(0), State::Up);
     town.check(0, false);
@@ -196,7 +202,7 @@ fn another_address_begins_anew_but_for_the_operators_word() {
     assert_eq!((town.state(0), town.state(1)), (State::Ejected, State::Draining));
     for id in ["0", "1"] {
         let moved = town.live.backend("app", id, "elsewhere");
-        town.ward.watch(id, moved, None, town.now);
+        town.ward.watch(id, &moved, UNCHECKED, town.now);
     }
     let changes = town.ward.judge(town.now);
     assert_eq!(
@@ -270,9 +276,127 @@ fn each_change_is_told_once_with_its_reason() {
     town.report(0, Report::Refused, 5);
     let changes = town.ward.judge(town.now);
     let told: Vec<_> =
-        changes.iter().map(|change| (&*change.backend, change.from, change.to, change.reason)).collect();
+        changes.iter().map(|change| (&*change.backend, change.from, change.to, &*change.reason)).collect();
     assert_eq!(told, [("0", State::Up, State::Ejected, "connections refused")]);
     assert_eq!(town.ward.judge(town.now), []);
+}
+
+#[test]
+fn a_failed_check_is_told_with_what_it_said() {
+    let mut town = Town::new(2, POLICY, Some(true));
+    town.ward.checked("0", false, &"ü".repeat(150), town.now);
+    town.ward.checked("1", false, "status 503", town.now);
+    let reasons: Vec<_> = town.ward.judge(town.now).into_iter().map(|change| change.reason).collect();
+    assert_eq!(
+        reasons,
+        [format!("its check failed: {}", "ü".repeat(100)), "its check failed: status 503".into()]
+    );
+}
+
+#[test]
+fn one_that_comes_back_from_an_ejection_is_out_at_its_first_failure_but_not_after_an_answer() {
+    let mut town = Town::new(3, POLICY, None);
+    for index in 0..2 {
+        town.report(index, Report::Refused, 5);
+    }
+    town.pass(11);
+    assert_eq!((town.state(0), town.state(1)), (State::Up, State::Up));
+    assert!(town.backends[0].report(Report::Reset, PASSIVE.consecutive_failures));
+    town.report(1, Report::Answered, 1);
+    assert!(!town.backends[1].report(Report::Reset, PASSIVE.consecutive_failures));
+    assert!(town.ward.take_alarm() && !town.ward.take_alarm());
+    town.judge();
+    assert_eq!((town.state(0), town.state(1)), (State::Ejected, State::Up));
+}
+
+#[test]
+fn one_without_weight_is_nobodys_last_resort() {
+    let mut town = Town::new(2, POLICY, None);
+    let spare = Terms { weighs: false, ..UNCHECKED };
+    town.ward.watch("1", &town.backends[1], spare, town.now);
+    town.report(0, Report::Refused, 5);
+    town.judge();
+    assert_eq!(town.state(0), State::Up);
+}
+
+#[test]
+fn one_that_is_expected_has_its_standing_before_it_is_judged() {
+    let mut town = Town::new(1, POLICY, None);
+    let expect = |town: &mut Town, id: &str, terms, said| {
+        let backend = town.live.backend("app", id, "");
+        town.ward.expect(id, &backend, terms, said, town.now);
+        let state = backend.standing().state();
+        town.ward.watch(id, &backend, terms, town.now);
+        assert!(town.ward.judge(town.now).is_empty());
+        assert_eq!(backend.standing().state(), state);
+        town.backends.push(backend);
+        state
+    };
+    let none = (Operator::None, None);
+    assert_eq!(expect(&mut town, "1", checked(1, false), none), State::Unproven);
+    assert_eq!(expect(&mut town, "2", checked(1, true), none), State::Up);
+    assert_eq!(expect(&mut town, "3", UNCHECKED, (Operator::Draining, None)), State::Draining);
+    assert_eq!(expect(&mut town, "4", checked(1, true), (Operator::None, Some(false))), State::Down);
+    assert_eq!(expect(&mut town, "5", checked(1, false), (Operator::None, Some(true))), State::Up);
+    // What was known before holds until the first result.
+    town.check(4, true);
+    town.check(5, false);
+    assert_eq!((town.state(4), town.state(5)), (State::Up, State::Down));
+}
+
+#[test]
+fn one_that_serves_goes_on_while_its_new_check_has_no_result() {
+    let mut town = Town::new(2, POLICY, None);
+    town.ward.watch("0", &town.backends[0], checked(1, false), town.now);
+    town.judge();
+    assert_eq!(town.state(0), State::Up);
+    town.check(0, false);
+    assert_eq!(town.state(0), State::Down);
+}
+
+#[test]
+fn one_that_left_and_is_back_while_it_is_in_use_is_the_same_one() {
+    let mut town = Town::new(3, POLICY, Some(false));
+    for index in 0..3 {
+        town.check(index, true);
+    }
+    town.report(1, Report::Refused, 5);
+    town.ward.operate("0", Operator::Draining);
+    town.judge();
+    town.ward.retain(|id| id == "2");
+    town.pass(1);
+    assert!(town.ward.checked("0", true, "", town.now).is_none());
+    for index in 0..2 {
+        town.ward.watch(&index.to_string(), &town.backends[index], checked(1, false), town.now);
+    }
+    town.judge();
+    assert_eq!((town.state(0), town.state(1)), (State::Draining, State::Ejected));
+    // Its check was not made meanwhile: the first result decides.
+    town.ward.operate("0", Operator::None);
+    town.check(0, false);
+    assert_eq!(town.state(0), State::Down);
+}
+
+#[test]
+fn one_that_left_and_is_not_in_use_is_forgotten() {
+    let mut town = Town::new(2, POLICY, None);
+    town.ward.retain(|id| id == "1");
+    assert!(town.ward.knows("0"));
+    town.backends.remove(0);
+    town.judge();
+    assert!(!town.ward.knows("0") && town.ward.knows("1"));
+    assert!(!town.live.is_open("app", "0"));
+}
+
+#[test]
+fn health_is_known_with_every_first_result_or_when_its_time_is_over() {
+    let mut town = Town::new(2, POLICY, Some(false));
+    assert!(!town.ward.is_known(town.now));
+    town.check(0, false);
+    assert!(!town.ward.is_known(town.now) && town.ward.is_known(town.now + TIMEOUT));
+    town.check(1, true);
+    assert!(town.ward.is_known(town.now));
+    assert!(Town::new(2, POLICY, None).ward.is_known(town.now));
 }
 
 /// Something that happens to a backend.
@@ -306,7 +430,7 @@ fn happen(town: &mut Town, index: usize, event: Event) {
     match event {
         Event::Report(report, times) => town.report(index, report, times),
         Event::Check(good) => town.check(index, good),
-        Event::Operate(operator) => town.ward.operate(&index.to_string(), operator),
+        Event::Operate(operator) => _ = town.ward.operate(&index.to_string(), operator),
         Event::Pass(seconds) => town.pass(seconds),
     }
     town.judge();
@@ -320,13 +444,24 @@ proptest! {
     ) {
         let policy = Policy { passive: Some(PassivePolicy { max_ejected, ..PASSIVE }), ..POLICY };
         let mut town = Town::new(6, policy, Some(false));
+        let mut words = [Operator::None; 6];
         for (index, event) in events {
+            if let Event::Operate(word) = event {
+                words[index] = word;
+            }
             happen(&mut town, index, event);
+            let is_fit = |index: &usize| {
+                words[*index] == Operator::None
+                    && town.ward.is_checked_up(&index.to_string()) == Some(true)
+            };
+            let has_share = |index: &usize| town.share(*index) > 0.0;
+            prop_assert_eq!((0..6).any(|index| is_fit(&index)), (0..6).any(|index| has_share(&index)));
             let mut ejected = 0;
             for index in 0..6 {
                 let (state, share) = (town.state(index), town.share(index));
                 prop_assert_eq!(share > 0.0, matches!(state, State::Up | State::Degraded));
-                let reason = town.ward.judged(&index.to_string()).map(|judged| judged.reason);
+                let id = index.to_string();
+                let reason = town.ward.judged(&id).map(|judged| &*judged.reason);
                 ejected += u32::from(state == State::Ejected && reason == Some("failures in a row"));
             }
             prop_assert!(f64::from(ejected) <= max_ejected * 6.0 + 1e-6);

@@ -57,6 +57,9 @@ class BackendStats(_Report):
     reason: str | None = None
     """Why its state is what it is; nothing of one that nobody has judged."""
 
+    check: Literal["up", "down"] | None = None
+    """What its check says; nothing before the first result and without a check."""
+
     in_flight: int = 0
     idle: int = 0
     requests: int = 0
@@ -101,6 +104,7 @@ class Totals(_Report):
     access_log_dropped: int = 0
     events_dropped: int = 0
     members_ignored: int = 0
+    settings_ignored: int = 0
     panics: int = 0
 
 
@@ -124,3 +128,14 @@ class EngineStats(_Report):
     def generations(self) -> dict[str, int]:
         """The generation of members that each pool has."""
         return {pool.name: pool.generation for pool in self.pools}
+
+    def verdicts(self) -> dict[str, dict[str, bool]]:
+        """By pool and backend, whether its check says that it is up.
+
+        Those whose check has said nothing, or who have none, are left out.
+        """
+        said = {
+            pool.name: {one.id: one.check == "up" for one in pool.backends if one.check}
+            for pool in self.pools
+        }
+        return {pool: verdicts for pool, verdicts in said.items() if verdicts}

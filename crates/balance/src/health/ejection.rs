@@ -30,12 +30,6 @@ impl Ejection {
         self.until.is_some_and(|until| now < until)
     }
 
-    /// Whether it came back so recently that the next failures count as the old trouble.
-    #[must_use]
-    pub fn is_on_trial(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now >= until && now.saturating_duration_since(until) < self.lasts)
-    }
-
     /// When it comes back, if it is out.
     #[must_use]
     pub fn until(&self, now: Instant) -> Option<Instant> {
@@ -56,11 +50,10 @@ mod tests {
             ejection.eject(cooldown, now);
             let until = ejection.until(now).expect("it is out");
             assert_eq!(until - now, cooldown * times);
-            assert!(ejection.is_out(now) && !ejection.is_out(until) && ejection.is_on_trial(until));
+            assert!(ejection.is_out(now) && !ejection.is_out(until));
             now = until;
         }
         now += cooldown * 10;
-        assert!(!ejection.is_on_trial(now));
         ejection.eject(cooldown, now);
         assert_eq!(ejection.until(now), Some(now + cooldown));
     }

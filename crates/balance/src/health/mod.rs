@@ -12,9 +12,11 @@
 //! - `ejection`: how long a backend stays out that failed too often in a row, and how many may be out.
 //! - `slow_start`: how a share grows back.
 //! - `table`: the one rule that combines operator, check and traffic.
-//! - `ward`: all of it for the backends of one pool: what they are, and what they are worth.
+//! - `member`: all of it for one backend: what it is, and what it is worth.
+//! - `ward`: the backends of one pool, judged together.
 
 mod ejection;
+mod member;
 mod passive;
 mod report;
 mod schedule;
@@ -30,7 +32,7 @@ pub use schedule::{Pace, Schedule};
 pub use slow_start::SlowStart;
 pub use table::{Active, Operator, Passive, Row, TABLE, combine};
 pub use verdict::{Thresholds, Verdict};
-pub use ward::{Change, Check, Judged, PassivePolicy, Policy, Ward};
+pub use ward::{Change, Check, Judged, Noted, PassivePolicy, Policy, Terms, Ward};
 
 /// What the time of tests is counted from.
 #[cfg(test)]

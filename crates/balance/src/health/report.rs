@@ -1,6 +1,6 @@
 //! How a try with a backend ended, counted without a lock by every worker that made one.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// How a try ended, as far as the backend is to blame for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,8 @@ pub struct Tally {
     streak: AtomicU32,
     errored_streak: AtomicU32,
     refused_streak: AtomicU32,
+    /// It has just come back: the first end of a try decides.
+    on_trial: AtomicBool,
 }
 
 /// What a [`Tally`] held at one moment.
@@ -52,11 +54,12 @@ pub(crate) struct Reading {
     pub(super) streak: u32,
     pub(super) errored_streak: u32,
     pub(super) refused_streak: u32,
+    pub(super) on_trial: bool,
 }
 
 impl Tally {
-    /// Counts a try. `true` if the failures in a row, of whatever kind, have just become `limit`: a good moment to judge the
-    /// backend at once instead of within the second.
+    /// Counts a try. `true` if the failures in a row, of whatever kind, have just become `limit`, or one while it is on
+    /// trial: a good moment to judge the backend at once instead of within the second.
     pub fn report(&self, report: Report, limit: u32) -> bool {
         self.all.fetch_add(1, Relaxed);
         if report.is_error() {
@@ -69,6 +72,9 @@ impl Tally {
                     if streak.load(Relaxed) != 0 {
                         streak.store(0, Relaxed);
                     }
+                }
+                if self.on_trial.load(Relaxed) {
+                    self.on_trial.store(false, Relaxed);
                 }
                 return false;
             }
@@ -85,11 +91,13 @@ impl Tally {
                 self.streak.fetch_add(1, Relaxed);
             }
         }
+        let limit = if self.on_trial.load(Relaxed) { 1 } else { limit };
         self.streak.load(Relaxed).saturating_add(self.errored_streak.load(Relaxed)) == limit
     }
 
-    /// Forgets the failures in a row: they have been acted on.
-    pub fn settle(&self) {
+    /// Forgets the failures in a row: they have been acted on. With `on_trial`, until the next answer one failure is enough.
+    pub fn settle(&self, on_trial: bool) {
+        self.on_trial.store(on_trial, Relaxed);
         self.streak.store(0, Relaxed);
         self.errored_streak.store(0, Relaxed);
         self.refused_streak.store(0, Relaxed);
@@ -103,6 +111,7 @@ impl Tally {
             streak: self.streak.load(Relaxed),
             errored_streak: self.errored_streak.load(Relaxed),
             refused_streak: self.refused_streak.load(Relaxed),
+            on_trial: self.on_trial.load(Relaxed),
         }
     }
 }
@@ -120,6 +129,16 @@ mod tests {
         assert!(!tally.report(Report::Answered, 3));
         assert_eq!((tally.read().streak, tally.read().refused_streak), (0, 0));
         assert_eq!((tally.read().all, tally.read().errors), (6, 5));
+    }
+
+    #[test]
+    fn one_that_is_on_trial_is_told_of_at_its_first_failure_until_it_answers() {
+        let tally = Tally::default();
+        tally.settle(true);
+        assert!(tally.report(Report::Reset, 3) && tally.read().on_trial);
+        tally.settle(true);
+        assert!(!tally.report(Report::Answered, 3));
+        assert!(!tally.read().on_trial && !tally.report(Report::Reset, 3));
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl Verdict {
         self.against > 0
     }
 
+    /// What is known from elsewhere holds until the first result, which decides at once.
+    pub const fn assume(&mut self, up: bool) {
+        self.up = Some(up);
+        self.renew();
+    }
+
     /// It is another check from now on: what the former one said holds until the first result, which decides at once.
     pub const fn renew(&mut self) {
         self.is_fresh = true;
@@ -135,6 +141,17 @@ mod tests {
             assert_eq!(verdict.is_up(), Some(before));
             assert_eq!(verdict.take(first, now, &THRESHOLDS), Some(first));
             assert_eq!(verdict.take(before, now, &THRESHOLDS), None);
+        }
+    }
+
+    #[test]
+    fn what_is_assumed_holds_until_the_first_result() {
+        let now = crate::health::start();
+        for assumed in [true, false] {
+            let mut verdict = Verdict::default();
+            verdict.assume(assumed);
+            assert_eq!(verdict.is_up(), Some(assumed));
+            assert_eq!(verdict.take(!assumed, now, &THRESHOLDS), Some(!assumed));
         }
     }
 

@@ -1,16 +1,16 @@
 //! The backends of one pool, judged together: what they are, and what they are worth to a pick.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ejection::Ejection;
-use super::passive::{Degradation, Sample, Window};
-use super::slow_start::SlowStart;
-use super::table::{Active, Operator, Passive, combine};
-use super::verdict::{Thresholds, Verdict};
+use super::member::Member;
+use super::passive::Sample;
+use super::table::Operator;
+use super::verdict::Thresholds;
 use crate::live::BackendLive;
-use crate::standing::{Standing, State};
+use crate::standing::State;
 
 /// By what a pool's backends are judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +45,17 @@ pub struct Check {
     pub digest: u64,
     /// Whether the backend counts as up before its first result.
     pub initially_up: bool,
+    /// How long a result may take.
+    pub timeout: Duration,
+}
+
+/// As what a backend is in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What is asked of it, if anything is.
+    pub check: Option<Check>,
+    /// Whether it has a weight: without one it gets only clients that affinity sends, so it is nobody's last resort.
+    pub weighs: bool,
 }
 
 /// A backend that has become something else.
@@ -57,37 +68,27 @@ pub struct Change {
     /// What it is.
     pub to: State,
     /// Why, in words for an operator.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 /// What a backend is, for whoever shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// What it is.
     pub state: State,
     /// Why it is that.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// Of 65,536.
     pub share: u32,
 }
 
-#[derive(Debug)]
-struct Member {
-    live: Arc<BackendLive>,
-    /// Which of its addresses all of this is about.
-    incarnation: u32,
-    operator: Operator,
-    check: Option<Check>,
-    verdict: Verdict,
-    window: Window,
-    degradation: Degradation,
-    ejection: Ejection,
-    /// It is out because nobody accepted its connections.
-    is_refused: bool,
-    was_out: bool,
-    slow_start: SlowStart,
-    /// As it was judged last.
-    judged: Option<Judged>,
+/// What became of a check's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// The backend is up or down now and wasn't: the pool is to be judged.
+    pub changed: bool,
+    /// Further results are wanted soon.
+    pub wants_more: bool,
 }
 
 /// The backends of one pool by id.
@@ -109,142 +110,174 @@ impl Ward {
         self.policy = policy;
     }
 
-    /// Judges `backend` too. One that is judged already stays as it is, but another check's first result decides at once, and
-    /// under another address all but the operator's word begins anew.
-    pub fn watch(&mut self, backend: &str, live: Arc<BackendLive>, check: Option<Check>, now: Instant) {
-        match self.members.get_mut(backend) {
-            Some(member) if Arc::ptr_eq(&member.live, &live) => member.meet(check, now),
+    /// `backend` is about to be configured: if it is new it gets the standing to begin with, by what an operator and perhaps an
+    /// engine before this one said of it. To be [watched](Self::watch) once it is configured.
+    pub fn expect(
+        &mut self,
+        backend: &str,
+        live: &Arc<BackendLive>,
+        terms: Terms,
+        (operator, was_up): (Operator, Option<bool>),
+        now: Instant,
+    ) {
+        if self.members.get(backend).is_some_and(|member| member.is(live)) {
+            return;
+        }
+        let mut member = Member::new(Arc::clone(live), terms, now);
+        member.operator = operator;
+        if let Some(up) = was_up {
+            member.restore(up);
+        }
+        member.stand(backend, false, self.policy.slow_start, now);
+        self.members.insert(backend.into(), member);
+    }
+
+    /// Judges `backend` too. Of one that is known already, what is known stays, also if it left and is back, but the first
+    /// result of another check decides at once, and under another address all but the operator's word begins anew.
+    pub fn watch(&mut self, backend: &str, live: &Arc<BackendLive>, terms: Terms, now: Instant) {
+        let member = match self.members.get_mut(backend) {
+            Some(member) if member.is(live) => member,
             _ => {
-                self.members.insert(backend.into(), Member::new(live, check, now));
+                self.expect(backend, live, terms, (Operator::None, None), now);
+                let Some(member) = self.members.get_mut(backend) else { return };
+                member
             }
-        }
+        };
+        member.meet(terms, now);
     }
 
-    /// Judges only those that `keep` says to keep.
+    /// Judges only those that `keep` says to keep. The others are known for as long as they are in use.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.members.retain(|backend, _| keep(backend));
-    }
-
-    /// An operator says this of `backend`.
-    pub fn operate(&mut self, backend: &str, operator: Operator) {
-        if let Some(member) = self.members.get_mut(backend) {
-            member.operator = operator;
+        for (backend, member) in &mut self.members {
+            member.is_away |= !keep(backend);
         }
+        self.forget_abandoned();
     }
 
-    /// A check of `backend` has a result. `true` if more results are wanted soon.
-    pub fn checked(&mut self, backend: &str, good: bool, now: Instant) -> bool {
+    /// Whether `backend` is known, be it one that left.
+    #[must_use]
+    pub fn knows(&self, backend: &str) -> bool {
+        self.members.contains_key(backend)
+    }
+
+    /// Whether nobody is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// An operator says this of `backend`. `false` if that isn't known.
+    pub fn operate(&mut self, backend: &str, operator: Operator) -> bool {
         let Some(member) = self.members.get_mut(backend) else { return false };
-        member.verdict.take(good, now, &self.policy.thresholds);
-        member.verdict.is_changing()
+        member.operator = operator;
+        true
+    }
+
+    /// A check of `backend` has a result; `words` say why a bad one is bad. `None` if it isn't checked.
+    pub fn checked(&mut self, backend: &str, good: bool, words: &str, now: Instant) -> Option<Noted> {
+        let member = self.members.get_mut(backend).filter(|member| member.is_checked())?;
+        let changed = member.checked(good, words, &self.policy.thresholds, now).is_some();
+        Some(Noted { changed, wants_more: member.is_changing() })
     }
 
     /// What `backend` was judged last.
     #[must_use]
-    pub fn judged(&self, backend: &str) -> Option<Judged> {
-        self.members.get(backend)?.judged
+    pub fn judged(&self, backend: &str) -> Option<&Judged> {
+        self.members.get(backend)?.judged.as_ref()
+    }
+
+    /// What the check of `backend` says; `None`: it has none, or that has said nothing.
+    #[must_use]
+    pub fn is_checked_up(&self, backend: &str) -> Option<bool> {
+        self.members.get(backend)?.is_checked_up()
+    }
+
+    /// Whether every backend that is checked has a result, or its check has had the time it may take.
+    #[must_use]
+    pub fn is_known(&self, now: Instant) -> bool {
+        self.present().all(|member| member.is_known(now))
+    }
+
+    /// Whether a streak was reported since the last time this was asked.
+    #[must_use]
+    pub fn take_alarm(&self) -> bool {
+        self.members.values().next().is_some_and(Member::take_pool_alarm)
     }
 
     /// Judges all: once a second, after a check's result that changed something, and when a streak is reported. Gives each
     /// backend its standing and returns whose state is another now.
     pub fn judge(&mut self, now: Instant) -> Vec<Change> {
+        self.forget_abandoned();
         self.hear(now);
         self.eject(now);
         self.release(now);
         let panics = self.panics(now);
         let slow_start = self.policy.slow_start;
-        let mut changes = Vec::new();
-        for (backend, member) in &mut self.members {
-            if let Some((from, judged)) = member.stand(panics, slow_start, now) {
-                changes.push(Change {
-                    backend: backend.clone(),
-                    from,
-                    to: judged.state,
-                    reason: judged.reason,
-                });
-            }
-        }
-        changes
+        let present = self.members.iter_mut().filter(|(_, member)| !member.is_away);
+        present.filter_map(|(backend, member)| member.stand(backend, panics, slow_start, now)).collect()
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| !member.is_away)
+    }
+
+    fn present_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.members.values_mut().filter(|member| !member.is_away)
+    }
+
+    fn forget_abandoned(&mut self) {
+        self.members.retain(|_, member| !member.is_abandoned());
     }
 
     /// Takes in what traffic showed since the last time.
     fn hear(&mut self, now: Instant) {
-        let mut all = Sample::default();
-        for member in self.members.values_mut() {
-            member.window.take(member.live.tally().read(), now);
-            all = all.and(member.window.sum());
-        }
-        let Some(policy) = self.policy.passive else {
-            for member in self.members.values_mut() {
-                member.degradation = Degradation::default();
-                member.ejection = Ejection::default();
-            }
-            return;
-        };
-        for member in self.members.values_mut() {
-            let is_out = member.ejection.is_out(now);
-            if member.was_out {
-                // Failures of tries that were under way when it was ejected say nothing new.
-                member.live.tally().settle();
-                member.window.forget();
-            }
-            member.was_out = is_out;
-            if !is_out {
-                let own = member.window.sum();
-                member.degradation.judge(own, all.without(own), policy.error_rate, now);
+        let all = self.present_mut().fold(Sample::default(), |sum, member| sum.and(member.hear(now)));
+        let passive = self.policy.passive;
+        for member in self.present_mut() {
+            match passive {
+                None => member.absolve(),
+                Some(policy) => member.compare(all, policy.error_rate, now),
             }
         }
     }
 
     fn eject(&mut self, now: Instant) {
         let Some(policy) = self.policy.passive else { return };
-        let mut usable = self.members.values().filter(|member| member.is_usable(now)).count();
-        let mut out =
-            self.members.values().filter(|member| member.ejection.is_out(now) && !member.is_refused).count();
-        let most = part_of(policy.max_ejected, self.members.len());
-        for member in self.members.values_mut().filter(|member| !member.ejection.is_out(now)) {
-            let Some(refused) = member.failed(policy.consecutive_failures, now) else { continue };
+        let mut usable = self.present().filter(|member| member.is_usable(now)).count();
+        let mut out = self.present().filter(|member| member.is_statistically_out(now)).count();
+        let most = part_of(policy.max_ejected, self.present().count());
+        for member in self.present_mut().filter(|member| !member.is_out(now)) {
+            let Some(refused) = member.failed(policy.consecutive_failures) else { continue };
             let is_last = usable == usize::from(member.is_usable(now));
             if is_last || !refused && out >= most {
                 continue;
             }
             usable -= usize::from(member.is_usable(now));
             out += usize::from(!refused);
-            member.is_refused = refused;
-            member.was_out = true;
-            member.ejection.eject(policy.cooldown, now);
-            member.live.tally().settle();
-            member.window.forget();
+            member.eject(policy, refused, now);
         }
     }
 
     /// Where nobody is usable any more, the ejected one that would come back first is the last usable one.
     fn release(&mut self, now: Instant) {
-        if self.members.values().any(|member| member.is_usable(now)) {
+        if self.present().any(|member| member.is_usable(now)) {
             return;
         }
-        let could = |member: &&mut Member| {
-            let (state, _) = combine(member.operator, member.active(), Passive::Well);
-            state == State::Up && member.ejection.is_out(now)
-        };
-        if let Some(member) =
-            self.members.values_mut().filter(could).min_by_key(|member| member.ejection.until(now))
-        {
-            member.ejection = Ejection::default();
-            member.live.tally().settle();
+        let first = self
+            .present_mut()
+            .filter_map(|member| Some((member.comes_back(now)?, member)))
+            .min_by_key(|(at, _)| *at);
+        if let Some((_, member)) = first {
+            member.release();
         }
     }
 
     fn panics(&self, now: Instant) -> bool {
-        let counted = self.members.values().filter(|member| member.operator == Operator::None);
-        let (all, usable) = counted
-            .fold((0, 0), |(all, usable), member| (all + 1, usable + usize::from(member.is_usable(now))));
-        usable < all && {
-            let part = |count: u32| f64::from(count);
-            let (all, usable) =
-                (u32::try_from(all).unwrap_or(u32::MAX), u32::try_from(usable).unwrap_or(u32::MAX));
-            part(usable) < self.policy.panic_threshold * part(all)
-        }
+        let counted = self.present().filter(|member| member.operator == Operator::None);
+        let (all, usable) = counted.fold((0_u32, 0_u32), |(all, usable), member| {
+            (all.saturating_add(1), usable + u32::from(member.is_usable(now)))
+        });
+        usable < all && f64::from(usable) < self.policy.panic_threshold * f64::from(all)
     }
 }
 
@@ -258,124 +291,4 @@ fn part_of(part: f64, all: usize) -> usize {
     let whole = f64::from(u32::try_from(all).unwrap_or(u32::MAX));
     // A part such as 0.3 of 10 must not come to 2 by rounding.
     (part.clamp(0.0, 1.0) * whole + 1e-9).floor() as usize
-}
-
-impl Member {
-    fn new(live: Arc<BackendLive>, check: Option<Check>, now: Instant) -> Self {
-        let window = Window::new(live.tally().read(), now);
-        Self {
-            incarnation: live.incarnation(),
-            live,
-            operator: Operator::None,
-            check,
-            verdict: Verdict::default(),
-            window,
-            degradation: Degradation::default(),
-            ejection: Ejection::default(),
-            is_refused: false,
-            was_out: false,
-            slow_start: SlowStart::default(),
-            judged: None,
-        }
-    }
-
-    /// It is configured once more, perhaps with another check or at another address.
-    fn meet(&mut self, check: Option<Check>, now: Instant) {
-        if self.incarnation != self.live.incarnation() {
-            self.live.tally().settle();
-            let fresh = Self::new(Arc::clone(&self.live), check, now);
-            *self = Self { operator: self.operator, judged: self.judged, ..fresh };
-            self.slow_start.begin(now);
-            return;
-        }
-        match (self.check, check) {
-            (_, None) => self.verdict = Verdict::default(),
-            (Some(before), Some(check)) if before.digest != check.digest => self.verdict.renew(),
-            _ => {}
-        }
-        self.check = check;
-    }
-
-    fn active(&self) -> Active {
-        match (self.check.map(|check| check.initially_up), self.verdict.is_up()) {
-            (None | Some(true), None) | (_, Some(true)) => Active::Up,
-            (Some(false), None) => Active::Unproven,
-            (_, Some(false)) => Active::Down,
-        }
-    }
-
-    fn passive(&self, now: Instant) -> Passive {
-        if self.ejection.is_out(now) {
-            if self.is_refused { Passive::Refused } else { Passive::Ejected }
-        } else if self.degradation.share().is_some() {
-            Passive::Degraded
-        } else {
-            Passive::Well
-        }
-    }
-
-    fn is_usable(&self, now: Instant) -> bool {
-        is_usable(combine(self.operator, self.active(), self.passive(now)).0)
-    }
-
-    /// Whether it failed too often in a row; then, whether mostly because nobody accepted its connections.
-    fn failed(&self, limit: u32, now: Instant) -> Option<bool> {
-        let reading = self.live.tally().read();
-        let sum = self.window.sum();
-        let mostly_errored = sum.errored.saturating_mul(2) > sum.tries;
-        let streak = reading.streak.saturating_add(if mostly_errored { reading.errored_streak } else { 0 });
-        let limit = if self.ejection.is_on_trial(now) { 1 } else { limit.max(1) };
-        (streak >= limit).then(|| reading.refused_streak.saturating_mul(2) > streak)
-    }
-
-    /// Gives it its standing. The state before and what it is now, if that is another.
-    fn stand(&mut self, panics: bool, slow_start: Duration, now: Instant) -> Option<(State, Judged)> {
-        let (state, readmitted) = combine(self.operator, self.active(), self.passive(now));
-        let before = self.judged.map(|judged| judged.state);
-        if is_usable(state) && !before.is_some_and(is_usable) {
-            self.slow_start.begin(now);
-        }
-        let share = match state {
-            State::Up => self.slow_start.share(slow_start, now),
-            State::Degraded => {
-                let most = self.slow_start.share(slow_start, now);
-                self.degradation.share().map_or(most, |share| share.min(most))
-            }
-            _ if panics && readmitted => Standing::WHOLE,
-            _ => 0,
-        };
-        let standing = self.live.standing();
-        if (standing.state(), standing.share()) != (state, share) {
-            self.live.stand(Standing::new(state, share));
-        }
-        if before == Some(state) {
-            self.judged = self.judged.map(|judged| Judged { share, ..judged });
-            return None;
-        }
-        let from = before.unwrap_or(State::Up);
-        let judged = Judged { state, reason: self.reason(from, state), share };
-        self.judged = Some(judged);
-        (from != state).then_some((from, judged))
-    }
-
-    const fn reason(&self, from: State, to: State) -> &'static str {
-        match (from, to) {
-            (_, State::Draining | State::Disabled) | (State::Draining | State::Disabled, State::Up) => {
-                "operator"
-            }
-            (_, State::Unproven) => "no result of its check yet",
-            (_, State::Down) => "its check failed",
-            (_, State::Ejected) if self.is_refused => "connections refused",
-            (_, State::Ejected) => "failures in a row",
-            (_, State::Degraded) => "more errors than the others",
-            (State::Down | State::Unproven, State::Up) => "its check passed",
-            (State::Ejected, State::Up) => "its cooldown is over",
-            (State::Degraded, State::Up) => "no more errors than the others",
-            (State::Up, State::Up) => "nothing is against it",
-        }
-    }
-}
-
-const fn is_usable(state: State) -> bool {
-    matches!(state, State::Up | State::Degraded)
 }

@@ -76,6 +76,9 @@ fn ready(shared: &Shared) -> Answer {
     match (&state.plan, state.stopping) {
         (_, true) => Answer::text(503, "Service Unavailable", "stopping"),
         (None, _) => Answer::text(503, "Service Unavailable", "no configuration yet"),
+        (Some(_), false) if !shared.wards().is_known(clock::now()) => {
+            Answer::text(503, "Service Unavailable", "backends are being checked for the first time")
+        }
         (Some(_), false) => Answer::text(200, "OK", "ready"),
     }
 }

@@ -8,6 +8,7 @@ use fairlead_plan::spec::{Members, Spec};
 use fairlead_plan::{AccessLog, Membership, Plan};
 use serde::Serialize;
 
+use super::health::Warden;
 use super::shared::{ServedListener, Shared, State};
 use crate::clock;
 use crate::error::{CallError, Problem};
@@ -46,8 +47,10 @@ impl Shared {
             self.log.redirect(sink);
         }
         let publication = Arc::new(prepared.publication);
+        self.expect_backends(&publication.plan);
         self.tell_all(|| worker::Command::Publish(Arc::clone(&publication)))?;
         let applied = self.commit(&publication, &prepared.lives, &prepared.bounds);
+        self.follow_health();
         self.registry.forget_unused();
         self.events.push(What::Applied { version: applied.version });
         Ok(applied)
@@ -125,9 +128,12 @@ impl Shared {
                 .map(|index| Handle::start(index, Arc::clone(self)))
                 .collect::<Result<Vec<_>, _>>()
         });
-        let handles =
+        let started = started.and_then(|handles| Ok((handles, Warden::start(Arc::clone(self))?)));
+        let (handles, warden) =
             started.map_err(|error| CallError::internal(format_args!("no thread for a worker: {error}")))?;
-        self.state().workers = handles;
+        let mut state = self.state();
+        state.workers = handles;
+        state.warden = Some(warden);
         Ok(())
     }
 
@@ -223,6 +229,7 @@ impl Shared {
         };
         let membership = Membership::build(&pool, &members.backends, members.generation, &self.live)?;
         let prepared = self.registry.members(&pool.name, Arc::new(membership));
+        self.expect_members(&pool, &prepared);
         self.tell_all(|| worker::Command::Members {
             pool: Arc::clone(&pool.name),
             members: prepared.clone(),
@@ -233,6 +240,7 @@ impl Shared {
         self.follow_backends(state, &pool.name, Some(&before));
         state.resolved.insert(members.pool.clone(), members);
         drop(guard);
+        self.follow_health();
         self.drains.notify_one();
         Ok(())
     }

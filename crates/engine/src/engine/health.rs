@@ -1,58 +1,159 @@
-//! The judging of backends by their traffic: every pool once a second, and at once when a worker has seen too many
-//! failures in a row. What is judged reaches the workers as standings, which every pick reads.
+//! The judging of backends: the one writer of their standings, which every pick reads.
+//!
+//! What is known of each backend is in its pool's ward. Checks and operators tell it here, traffic by the tallies that
+//! workers count in. Every pool is judged once a second, and at once when a worker has seen too many failures in a row, a
+//! check has changed its mind or an operator has said something. That happens on a thread of its own, so that
+//! neither a busy worker nor a long answer of the service keeps a broken backend in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fairlead_balance::health::{Judged, Policy, Ward};
-use fairlead_plan::Membership;
+use fairlead_balance::health::{Operator, Terms, Ward};
+use fairlead_plan::{self as plan, Membership};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::MissedTickBehavior;
 
 use super::shared::Shared;
 use crate::clock;
-use crate::telemetry::What;
+use crate::telemetry::{PreparedMembers, PreparedPlan, What};
 
 /// How often all are judged.
 const PERIOD: Duration = Duration::from_secs(1);
+/// Between two judgements that failures in a row ask for: what more of them come meanwhile is judged together.
+const BREATH: Duration = Duration::from_millis(10);
+/// How long what an engine before this one knew is kept for backends that may still be configured.
+const MEMORY: Duration = Duration::from_mins(1);
 
-/// Every pool's backends, as they were judged last.
+/// Whether checks found backends up, by pool and id.
+pub type Verdicts = BTreeMap<Box<str>, BTreeMap<Box<str>, bool>>;
+
+/// What is known of every pool's backends.
 #[derive(Default)]
 pub(crate) struct Wards {
     by_pool: BTreeMap<Arc<str>, Watched>,
+    /// What operators said, by pool and id. Outlives the backend for as long as its pool may have it again.
+    words: BTreeMap<Box<str>, BTreeMap<Box<str>, Operator>>,
+    /// What an engine before this one knew.
+    restored: Verdicts,
+    restored_until: Option<Instant>,
+    /// A configuration is served: who is unknown now is nobody.
+    follows: bool,
+    /// Every backend's health was known once.
+    was_known: bool,
 }
 
 struct Watched {
     ward: Ward,
-    membership: Arc<Membership>,
+    /// Which backends it has may change without a configuration.
+    is_resolved: bool,
 }
 
 impl Wards {
-    /// What a backend was judged last, once it was.
-    pub(crate) fn judged(&self, pool: &str, backend: &str) -> Option<Judged> {
-        self.by_pool.get(pool)?.ward.judged(backend)
+    /// What is known of the backends of `pool`.
+    pub(crate) fn ward(&self, pool: &str) -> Option<&Ward> {
+        self.by_pool.get(pool).map(|watched| &watched.ward)
     }
 
-    /// Watches those that are served now, and nobody else.
-    fn follow(&mut self, served: Vec<(Arc<str>, Policy, Arc<Membership>)>, now: Instant) {
-        let mut before = std::mem::take(&mut self.by_pool);
-        for (pool, policy, membership) in served {
-            let known = before.remove(&pool);
-            let is_same = known.as_ref().is_some_and(|known| Arc::ptr_eq(&known.membership, &membership));
-            let mut ward = known.map_or_else(|| Ward::new(policy), |known| known.ward);
-            ward.follow(policy);
-            if !is_same {
-                ward.retain(|id| membership.backends.iter().any(|backend| *backend.id == *id));
-                for backend in &membership.backends {
-                    ward.watch(&backend.id, Arc::clone(&backend.live), None, now);
-                }
-            }
-            self.by_pool.insert(pool, Watched { ward, membership });
+    /// These are about to be served: those that are new get the standing to begin with.
+    fn expect(&mut self, pool: &plan::Pool, membership: &Membership, now: Instant) {
+        if self.restored_until.is_some_and(|until| now >= until) {
+            self.restored.clear();
         }
+        let words = self.words.get(&*pool.name);
+        let restored = self.restored.get(&*pool.name);
+        let watched = self
+            .by_pool
+            .entry(Arc::clone(&pool.name))
+            .or_insert_with(|| Watched { ward: Ward::new(pool.health), is_resolved: pool.resolved });
+        for backend in &membership.backends {
+            let word = words.and_then(|words| words.get(&*backend.id)).copied().unwrap_or_default();
+            let was_up = restored.and_then(|restored| restored.get(&*backend.id)).copied();
+            watched.ward.expect(&backend.id, &backend.live, terms(backend), (word, was_up), now);
+        }
+    }
+
+    /// These are served now, and nobody else.
+    fn follow(&mut self, served: &[(Arc<plan::Pool>, Arc<Membership>)], now: Instant) {
+        self.follows = true;
+        for (pool, membership) in served {
+            self.expect(pool, membership, now);
+            let Some(watched) = self.by_pool.get_mut(&pool.name) else { continue };
+            watched.is_resolved = pool.resolved;
+            watched.ward.follow(pool.health);
+            for backend in &membership.backends {
+                watched.ward.watch(&backend.id, &backend.live, terms(backend), now);
+            }
+        }
+        let served: BTreeMap<&str, HashSet<&str>> = (served.iter())
+            .map(|(pool, membership)| (&*pool.name, membership.backends.iter().map(|b| &*b.id).collect()))
+            .collect();
+        self.by_pool.retain(|pool, watched| {
+            let members = served.get(&**pool);
+            watched.ward.retain(|id| members.is_some_and(|members| members.contains(id)));
+            members.is_some() || !watched.ward.is_empty()
+        });
+        let by_pool = &self.by_pool;
+        self.words.retain(|pool, words| {
+            let Some(watched) = by_pool.get(&**pool) else { return false };
+            words.retain(|id, _| watched.is_resolved || watched.ward.knows(id));
+            !words.is_empty()
+        });
+    }
+
+    /// `false`: there is no such backend.
+    fn operate(&mut self, pool: &str, backend: &str, word: Operator) -> bool {
+        let known = self.by_pool.get_mut(pool).is_some_and(|watched| watched.ward.operate(backend, word));
+        if !known && self.follows {
+            return false;
+        }
+        let words = self.words.entry(pool.into()).or_default();
+        match word {
+            Operator::None => words.remove(backend),
+            word => words.insert(backend.into(), word),
+        };
+        true
+    }
+
+    /// Judges the pools that `wanted` says to judge.
+    fn judge(&mut self, wanted: impl Fn(&str, &Ward) -> bool, now: Instant) -> Vec<What> {
+        let mut told = Vec::new();
+        for (pool, Watched { ward, .. }) in &mut self.by_pool {
+            if !wanted(pool, ward) {
+                continue;
+            }
+            told.extend(ward.judge(now).into_iter().map(|change| What::BackendState {
+                pool: pool.to_string(),
+                backend: change.backend.into(),
+                from: change.from.into(),
+                to: change.to.into(),
+                reason: change.reason,
+            }));
+        }
+        if self.follows && !self.was_known && self.is_known(now) {
+            self.was_known = true;
+            told.push(What::Ready {});
+        }
+        told
+    }
+
+    /// Whether every backend's health is known, or was once: a reload that brings one more doesn't take the others out of
+    /// service.
+    pub(crate) fn is_known(&self, now: Instant) -> bool {
+        self.was_known || self.follows && self.by_pool.values().all(|watched| watched.ward.is_known(now))
     }
 }
 
+/// As what a backend is in its pool.
+fn terms(backend: &plan::Backend) -> Terms {
+    Terms { check: None, weighs: backend.weight > 0 }
+}
+
 impl Shared {
+    /// To be taken after `state`, if both are.
     pub(crate) fn wards(&self) -> MutexGuard<'_, Wards> {
         self.wards.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,43 +163,137 @@ impl Shared {
         self.alarms.notify_one();
     }
 
-    fn judge(&self) {
+    /// A Plan is about to be served: no backend gets a request before it may.
+    pub(super) fn expect_backends(&self, prepared: &PreparedPlan) {
         let now = clock::now();
-        let served = self.served();
         let mut wards = self.wards();
-        wards.follow(served, now);
-        for (pool, watched) in &mut wards.by_pool {
-            for change in watched.ward.judge(now) {
-                self.events.push(What::BackendState {
-                    pool: pool.to_string(),
-                    backend: change.backend.into(),
-                    from: change.from.into(),
-                    to: change.to.into(),
-                    reason: change.reason,
-                });
+        for (pool, members) in prepared.plan.pools.iter().zip(&prepared.members) {
+            wards.expect(pool, &members.shared, now);
+        }
+    }
+
+    /// The same for a list of members.
+    pub(super) fn expect_members(&self, pool: &plan::Pool, members: &PreparedMembers) {
+        self.wards().expect(pool, &members.shared, clock::now());
+    }
+
+    /// Judges those that are served now, and nobody else. To be called after each change, which are made one at a time.
+    pub(super) fn follow_health(&self) {
+        let served: Vec<_> = {
+            let state = self.state();
+            let pools = state.plan.iter().flat_map(|plan| &plan.pools);
+            let served = pools.filter_map(|pool| {
+                let members = state.members.get(&pool.name)?;
+                Some((Arc::clone(pool), Arc::clone(&members.shared)))
+            });
+            served.collect()
+        };
+        let now = clock::now();
+        let mut wards = self.wards();
+        wards.follow(&served, now);
+        self.tell(wards.judge(|_, _| true, now));
+    }
+
+    /// An operator says this of a backend, which holds over configurations and changes of its address for as long as its
+    /// pool has it, drains it or may have it again. Acted on before this returns. `false`: there is no such backend, which
+    /// is counted; before the first Plan all may come to be.
+    pub(crate) fn operate(&self, pool: &str, backend: &str, word: Operator) -> bool {
+        let mut wards = self.wards();
+        let known = wards.operate(pool, backend, word);
+        if known {
+            self.tell(wards.judge(|name, _| name == pool, clock::now()));
+        } else {
+            self.ignored_settings.fetch_add(1, Relaxed);
+        }
+        known
+    }
+
+    /// A check of a backend has this result; `why` says what is bad about a bad one. Acted on before this returns. `Some(true)`:
+    /// results disagree with what the check said before, so more are wanted soon. `None`: no such backend is checked,
+    /// which is counted.
+    pub(crate) fn checked(&self, pool: &str, backend: &str, good: bool, why: &str) -> Option<bool> {
+        let now = clock::now();
+        let mut wards = self.wards();
+        let noted =
+            (wards.by_pool.get_mut(pool)).and_then(|watched| watched.ward.checked(backend, good, why, now));
+        match noted {
+            None => _ = self.ignored_settings.fetch_add(1, Relaxed),
+            Some(noted) if noted.changed => self.tell(wards.judge(|name, _| name == pool, now)),
+            Some(_) => {}
+        }
+        noted.map(|noted| noted.wants_more)
+    }
+
+    /// What checks said of backends in an engine before this one: it stands until their first results here.
+    pub(crate) fn restore(&self, verdicts: Verdicts) {
+        let mut wards = self.wards();
+        wards.restored = verdicts;
+        wards.restored_until = Some(clock::now() + MEMORY);
+    }
+
+    fn tell(&self, events: Vec<What>) {
+        for event in events {
+            self.events.push(event);
+        }
+    }
+
+    fn judge(&self, wanted: impl Fn(&str, &Ward) -> bool) {
+        let told = self.wards().judge(wanted, clock::now());
+        self.tell(told);
+    }
+}
+
+/// The thread that judges.
+pub(crate) struct Warden(JoinHandle<()>);
+
+impl Warden {
+    /// Starts it.
+    pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
+        let thread = std::thread::Builder::new().name("fairlead-health".into());
+        thread.spawn(move || run(&shared)).map(Self)
+    }
+
+    /// Ends it.
+    pub(super) fn end(self, shared: &Shared) {
+        shared.judging_ends.notify_one();
+        let _ = self.0.join();
+    }
+}
+
+fn run(shared: &Arc<Shared>) {
+    match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime.block_on(async {
+            tokio::select! {
+                () = keep_watching(shared) => {}
+                () = shared.judging_ends.notified() => {}
+            }
+        }),
+        Err(error) => shared.events.push(What::Trouble { message: format!("no event loop: {error}") }),
+    }
+}
+
+/// A panic is a defect of the judging, which goes on all the same.
+async fn keep_watching(shared: &Arc<Shared>) {
+    while let Err(panic) = tokio::task::spawn_local(watch(Arc::clone(shared))).await {
+        shared.panics.fetch_add(1, Relaxed);
+        shared.events.push(What::Trouble { message: format!("the judging of backends: {panic}") });
+        tokio::time::sleep(PERIOD).await;
+    }
+}
+
+async fn watch(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => shared.judge(|_, _| true),
+            () = shared.alarms.notified() => {
+                shared.judge(|_, ward| ward.take_alarm());
+                tokio::time::sleep(BREATH).await;
             }
         }
     }
-
-    fn served(&self) -> Vec<(Arc<str>, Policy, Arc<Membership>)> {
-        let state = self.state();
-        let pools = state.plan.iter().flat_map(|plan| &plan.pools);
-        pools
-            .filter_map(|pool| {
-                let members = state.members.get(&pool.name)?;
-                Some((Arc::clone(&pool.name), pool.health, Arc::clone(&members.shared)))
-            })
-            .collect()
-    }
 }
 
-/// Judges for as long as the engine lives.
-pub(super) async fn watch(shared: Arc<Shared>) -> io::Result<()> {
-    loop {
-        shared.judge();
-        tokio::select! {
-            () = tokio::time::sleep(PERIOD) => {}
-            () = shared.alarms.notified() => {}
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::health;
 use super::shared::Shared;
 use crate::error::StartError;
 use crate::listener::{Bound, Private};
@@ -126,7 +125,6 @@ async fn serve(shared: &Arc<Shared>, endpoints: Endpoints, own_process: bool) {
         spawn(shared, channel::serve(Arc::clone(shared), socket.socket()));
     }
     spawn(shared, follow(Arc::clone(shared)));
-    spawn(shared, health::watch(Arc::clone(shared)));
     if let Some(Err(error)) = ready.map(|ready| rustix::io::write(&ready, b"ready\n")) {
         shared.events.push(What::Trouble { message: format!("ready_fd: {error}") });
     }
@@ -227,8 +225,11 @@ async fn drain(shared: &Arc<Shared>) {
             tokio::time::sleep(STEP / 5).await;
         }
     }
-    let workers = std::mem::take(&mut shared.state().workers);
-    let log = Arc::clone(&shared.log);
+    let (workers, warden) = {
+        let mut state = shared.state();
+        (std::mem::take(&mut state.workers), state.warden.take())
+    };
+    let own = Arc::clone(shared);
     let ended = tokio::task::spawn_blocking(move || {
         for worker in &workers {
             worker.tell(Command::Exit, None);
@@ -236,7 +237,10 @@ async fn drain(shared: &Arc<Shared>) {
         for worker in workers {
             worker.join();
         }
-        log.stop(LOG_PATIENCE);
+        if let Some(warden) = warden {
+            warden.end(&own);
+        }
+        own.log.stop(LOG_PATIENCE);
     });
     let _ = ended.await;
 }

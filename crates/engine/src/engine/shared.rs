@@ -10,7 +10,7 @@ use fairlead_plan::{Census, Plan, spec};
 use tokio::sync::{Notify, watch};
 
 use super::draining::Draining;
-use super::health::Wards;
+use super::health::{Warden, Wards};
 use super::settings::Settings;
 use crate::clock;
 use crate::listener::{ListenerLive, ProcessLimit, Sockets};
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) panics: AtomicU64,
     /// Membership lists that no pool wanted: unknown, not resolved, or older than the one there is.
     pub(crate) ignored_members: AtomicU64,
+    /// What was said of backends that aren't there.
+    pub(crate) ignored_settings: AtomicU64,
     short_of_memory: AtomicBool,
     /// When the stop that was asked for cuts what is open.
     stop: watch::Sender<Option<Instant>>,
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     pub(super) drains: Notify,
     /// A backend has failed too often in a row.
     pub(super) alarms: Notify,
+    /// The thread that judges is to end.
+    pub(super) judging_ends: Notify,
     /// How backends were judged. Taken after `state`, if both are.
     pub(super) wards: Mutex<Wards>,
     /// Held by the one call that changes what is served.
@@ -63,8 +67,16 @@ pub(crate) struct State {
     pub(crate) sockets: Sockets,
     pub(crate) draining: Draining,
     pub(crate) workers: Vec<Handle>,
+    pub(super) warden: Option<Warden>,
     pub(crate) admin_bound: Vec<String>,
     pub(crate) stopping: bool,
+}
+
+impl State {
+    /// There is a configuration, and no end yet.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.plan.is_some() && !self.stopping
+    }
 }
 
 /// A listener and where it is.
@@ -89,10 +101,12 @@ impl Shared {
             events,
             panics: AtomicU64::new(0),
             ignored_members: AtomicU64::new(0),
+            ignored_settings: AtomicU64::new(0),
             short_of_memory: AtomicBool::new(false),
             stop: watch::Sender::new(None),
             drains: Notify::new(),
             alarms: Notify::new(),
+            judging_ends: Notify::new(),
             wards: Mutex::default(),
             changing: Mutex::default(),
             state: Mutex::default(),

@@ -18,4 +18,4 @@ pub(crate) use connection::serve;
 pub(crate) use session::SessionPool;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

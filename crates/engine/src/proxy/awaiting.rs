@@ -114,7 +114,7 @@ impl Exchange {
                 Trouble::Try(Outcome::TryTimedOut { member, request_replayable })
             }
             Obstacle::Request(failure) => {
-                if failure == Failure::ANSWER_TIMEOUT {
+                if failure == Failure::ANSWER_TIMEOUT || failure == Failure::TRY_TIMEOUT {
                     counters.timeouts.add(1);
                     trial.slot.report(order, Report::TimedOut);
                     // It would have taken longer; that it took so long is known.

@@ -2,6 +2,7 @@
 //! oldest are dropped and counted.
 #![allow(missing_docs, reason = "a field is named as it is read in the JSON")]
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -30,14 +31,16 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum What {
+    /// A Plan is served, and the health of all its backends is known, for the first time.
+    Ready {},
     /// A Plan is served by every worker.
     Applied { version: u64 },
     /// A backend takes requests.
     BackendJoined { pool: String, backend: String },
     /// A backend that was removed has no requests any more; `cut` of them were ended by its pool's drain time.
     BackendLeft { pool: String, backend: String, cut: u64 },
-    /// What traffic shows has made a backend something else.
-    BackendState { pool: String, backend: String, from: Condition, to: Condition, reason: &'static str },
+    /// Its check, its traffic or an operator has made a backend something else.
+    BackendState { pool: String, backend: String, from: Condition, to: Condition, reason: Cow<'static, str> },
     /// A listener that was removed has no connections any more; `cut` of them were ended by the drain time.
     ListenerDrained { listener: String, cut: u64 },
     /// A connection's task panicked; its connection was closed, the worker goes on.

@@ -1,6 +1,7 @@
 //! What goes on, as one value: for the control process, for `status` and `top`.
 #![allow(missing_docs, reason = "a field is named as it is read in the JSON")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::counters::{BackendCounters, CodeCounts, ListenerCounters};
 use super::histogram::Distribution;
 use super::registry::Series;
 use super::timestamp::unix_millis;
+use crate::clock;
 use crate::engine::{self, ServedListener, Shared};
 use crate::unix;
 
@@ -20,7 +22,7 @@ use crate::unix;
 #[derive(Debug, Clone, Serialize)]
 pub struct Stats {
     pub plan_version: Option<u64>,
-    /// A Plan is served and the engine isn't stopping.
+    /// A Plan is served, the health of its backends is known, and the engine isn't stopping.
     pub ready: bool,
     pub stopping: bool,
     pub started_at_ms: u64,
@@ -49,6 +51,12 @@ pub enum Condition {
     Unproven,
     Draining,
     Disabled,
+}
+
+impl Condition {
+    const fn of_check(up: bool) -> Self {
+        if up { Self::Up } else { Self::Down }
+    }
 }
 
 impl From<State> for Condition {
@@ -105,8 +113,10 @@ pub struct BackendStats {
     pub state: Condition,
     /// Of its weight, from 0 to 1.
     pub share: f64,
-    /// Why it is what it is; nothing is said of one that always was well.
-    pub reason: Option<&'static str>,
+    /// Why it is what it is; nothing is said of one that left.
+    pub reason: Option<Cow<'static, str>>,
+    /// `up` or `down`: what its check says; nothing before its first result and without a check.
+    pub check: Option<Condition>,
     pub in_flight: u32,
     pub idle: u32,
     pub requests: u64,
@@ -146,6 +156,7 @@ pub struct Totals {
     pub access_log_dropped: u64,
     pub events_dropped: u64,
     pub members_ignored: u64,
+    pub settings_ignored: u64,
     pub panics: u64,
 }
 
@@ -153,9 +164,10 @@ pub struct Totals {
 pub(crate) fn collect(shared: &Shared, routes: bool) -> Stats {
     let usage = unix::usage();
     let state = shared.state();
+    let ready = state.is_serving() && shared.wards().is_known(clock::now());
     Stats {
         plan_version: state.plan.as_ref().map(|plan| plan.version),
-        ready: state.plan.is_some() && !state.stopping,
+        ready,
         stopping: state.stopping,
         started_at_ms: unix_millis(shared.started),
         rss_bytes: usage.rss_bytes,
@@ -209,8 +221,10 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
         .filter_map(|pool| {
             let members = state.members.get(&pool.name)?;
             let served = members.shared.backends.iter().zip(&members.counters);
+            let ward = wards.ward(&pool.name);
             let judged = |plan: &plan::Backend, counters| BackendStats {
-                reason: wards.judged(&pool.name, &plan.id).map(|judged| judged.reason),
+                reason: ward.and_then(|ward| ward.judged(&plan.id)).map(|judged| judged.reason.clone()),
+                check: ward.and_then(|ward| ward.is_checked_up(&plan.id)).map(Condition::of_check),
                 share: f64::from(plan.live.standing().share()) / f64::from(Standing::WHOLE),
                 ..backend(plan, counters, plan.live.standing().state().into())
             };
@@ -246,6 +260,7 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         state,
         share: 0.0,
         reason: None,
+        check: None,
         in_flight: plan.live.in_flight(),
         idle: plan.live.idle(),
         requests: sum(series, |counters| counters.requests.value()),
@@ -307,6 +322,7 @@ fn totals(shared: &Shared) -> Totals {
         access_log_dropped: shared.log.dropped(),
         events_dropped: shared.events.dropped(),
         members_ignored: shared.ignored_members.load(std::sync::atomic::Ordering::Relaxed),
+        settings_ignored: shared.ignored_settings.load(std::sync::atomic::Ordering::Relaxed),
         panics: shared.panics.load(std::sync::atomic::Ordering::Relaxed),
     }
 }

@@ -128,13 +128,18 @@ fn parsed(spec: &Value) -> Spec {
 }
 
 fn description(origins: &[Origin]) -> Value {
-    let backends: Vec<_> = origins
-        .iter()
-        .map(|origin| {
-            let address = origin.address().to_string();
-            json!({"id": address, "hash_name": address, "zone": null, "backup": false, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
-        })
-        .collect();
+    let addresses: Vec<_> = origins.iter().map(|origin| origin.address().to_string()).collect();
+    described(&addresses.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A backend of a description.
+pub(crate) fn backend(address: &str) -> Value {
+    json!({"id": address, "hash_name": address, "zone": null, "backup": false, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
+}
+
+/// A description with one listener, one route and one pool of these backends.
+pub(crate) fn described(addresses: &[&str]) -> Value {
+    let backends: Vec<_> = addresses.iter().map(|address| backend(address)).collect();
     json!({
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 60_000, "access_log": null,
         "listeners": [{
