@@ -137,6 +137,15 @@ class Engine:
             ValueError: the text is no list of members.
         """
 
+    def restore(self, verdicts_json: str) -> None:
+        """Tell what checks said before, in another engine: `{pool: {backend: is up}}`.
+
+        It stands until the first results here. To be told before the first description.
+
+        Raises:
+            ValueError: the text is no such thing.
+        """
+
     def command(self, command_json: str) -> None:
         """Do something that is no configuration: `{"reopen_logs": {}}` or `{"stop": {"deadline_ms": …}}`."""
 

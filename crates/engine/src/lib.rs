@@ -31,6 +31,6 @@ mod clock;
 mod io;
 mod unix;
 
-pub use engine::{Applied, Command, Engine, LogLevel, Settings, serve};
+pub use engine::{Applied, Command, Engine, LogLevel, Settings, Verdicts, serve};
 pub use error::{CallError, CallErrorKind, Problem, StartError};
 pub use telemetry::{Event, Stats, What};

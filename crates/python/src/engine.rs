@@ -41,6 +41,13 @@ impl Engine {
         py.detach(|| self.0.members(read(members_json)?).map_err(|error| refused(&error)))
     }
 
+    /// Tells what checks said before.
+    fn restore(&self, py: Python<'_>, verdicts_json: &str) -> PyResult<()> {
+        let verdicts = read(verdicts_json)?;
+        py.detach(|| self.0.restore(verdicts));
+        Ok(())
+    }
+
     /// Does something that is no configuration.
     fn command(&self, py: Python<'_>, command_json: &str) -> PyResult<()> {
         let command = read(command_json)?;

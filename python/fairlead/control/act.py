@@ -40,6 +40,8 @@ _LEVELS = {
     # One for each of thousands at a start, and what they say is in the configuration.
     "backend_joined": "debug",
     "backend_left": "debug",
+    # `run` says it too, when it has seen it.
+    "ready": "debug",
     "applied": "debug",
     "accept_paused": "warning",
     "log_error": "error",
@@ -182,6 +184,8 @@ class Actor:
         That the next one can't (a port was taken) counts as a death.
         """
         try:
+            if self._store.state.verdicts:
+                await self._living().restore(self._store.state.verdicts)
             spec = reconcile.populated(proposal.spec, self._store.state.members)
             applied = await self._living().apply(spec)
         except (Refused, EngineFault) as error:
@@ -212,6 +216,8 @@ class Actor:
         async for update in host.updates():
             if isinstance(update, Event):
                 _tell(update)
+                if update.kind == "ready":
+                    await self._see(host)
             else:
                 self._store.update(stats=update)
         code: int | None = None
@@ -224,6 +230,11 @@ class Actor:
         if self._host is host:
             self._host = None
         self._died(self._store.state.engine, asyncio.get_running_loop().time() - running.since, code)
+
+    async def _see(self, host: Host) -> None:
+        """As `refresh`; an engine that died meanwhile is noticed by who watches it."""
+        with contextlib.suppress(EngineLost):
+            self._store.update(stats=await host.stats())
 
     def _did_not_start(self, engine: Running | Absent, reason: str) -> None:
         absent = replace(reconcile.after_death(engine, 0.0, None), reason=reason)
@@ -239,6 +250,8 @@ class Actor:
             _log.info("engine stopped", exit=describe_exit(code))
             return
         absent = reconcile.after_death(engine, lived, code)
+        # One that died before it served says nothing, and what is known from the one before it stays.
+        self._store.update(verdicts={**state.verdicts, **state.stats.verdicts()})
         restarts = state.restarts + (state.accepted is not None)
         self._store.update(engine=absent, restarts=restarts)
         if state.accepted is not None:

@@ -28,7 +28,7 @@ from fairlead.model.stats import EngineStats
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fairlead.control.messages import Command, MemberList, Spec, Update
+    from fairlead.control.messages import Command, MemberList, Spec, Update, Verdicts
 
 SOCKET = "engine.sock"
 VERSION: str = _engine.__version__
@@ -66,6 +66,12 @@ class Host(Protocol):
 
     async def members(self, members: MemberList, generation: int) -> None:
         """Give a pool its whole list of backends."""
+
+    async def restore(self, verdicts: Verdicts) -> None:
+        """Tell what checks said in the engine before; it stands until their first results in this one.
+
+        To be called before the first `apply`.
+        """
 
     async def command(self, command: Command) -> None:
         """Reopen logs, or stop by a deadline."""
@@ -124,6 +130,10 @@ class ProcessHost:
     async def members(self, members: MemberList, generation: int) -> None:
         """See `Host.members`."""
         await self._calls().call("members", members=members.document(generation))
+
+    async def restore(self, verdicts: Verdicts) -> None:
+        """See `Host.restore`."""
+        await self._calls().call("restore", verdicts=verdicts)
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""
@@ -233,6 +243,10 @@ class LocalHost:
         """See `Host.members`."""
         document = json.dumps(members.document(generation))
         await asyncio.to_thread(_translated, self._calls().members, document)
+
+    async def restore(self, verdicts: Verdicts) -> None:
+        """See `Host.restore`."""
+        await asyncio.to_thread(_translated, self._calls().restore, json.dumps(verdicts))
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""

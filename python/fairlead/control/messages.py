@@ -152,6 +152,10 @@ class MemberList:
         return {"pool": self.pool, "generation": generation, "backends": [dict(one) for one in self.backends]}
 
 
+Verdicts = Mapping[str, Mapping[str, bool]]
+"""Pool → backend → whether its check says that it is up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened in the engine."""

@@ -16,7 +16,7 @@ from fairlead.model.stats import EngineStats
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fairlead.control.messages import Bound, Hello, MemberList, Spec
+    from fairlead.control.messages import Bound, Hello, MemberList, Spec, Verdicts
     from fairlead.errors import FairleadError
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -96,6 +96,9 @@ class State:
     bound: Bound = field(default_factory=lambda: _NONE)
     admin: tuple[str, ...] = ()
     stats: EngineStats = field(default_factory=EngineStats)
+    verdicts: Verdicts = field(default_factory=lambda: _NONE)
+    """What checks said in the last engine that died."""
+
     failure: FairleadError | None = None
     """Why this run can't go on."""
 

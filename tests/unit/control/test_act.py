@@ -10,7 +10,16 @@ import pytest
 
 from fairlead.control.act import Actor
 from fairlead.control.errors import EngineLost, PlanRefused
-from fairlead.control.messages import Applied, Command, Event, Hello, MemberList, Spec, Update
+from fairlead.control.messages import (
+    Applied,
+    Command,
+    Event,
+    Hello,
+    MemberList,
+    Spec,
+    Update,
+    Verdicts,
+)
 from fairlead.control.store import Absent, Proposal, Running, Store
 from fairlead.errors import Problem
 from fairlead.model.stats import EngineStats
@@ -27,6 +36,7 @@ class FakeHost:
         self.refuse_versions: set[int] = set()
         self.die_at_apply = False
         self.fails_to_start = False
+        self.checks: dict[str, bool] = {}
         self.released = False
 
     async def start(self) -> Hello:
@@ -47,6 +57,9 @@ class FakeHost:
     async def members(self, members: MemberList, generation: int) -> None:
         self.calls.append(("members", (members.pool, generation)))
 
+    async def restore(self, verdicts: Verdicts) -> None:
+        self.calls.append(("restore", verdicts))
+
     async def command(self, command: Command) -> None:
         self.calls.append(("command", command))
         if "stop" in command:
@@ -54,7 +67,15 @@ class FakeHost:
 
     async def stats(self, *, routes: bool = False) -> EngineStats:
         del routes
-        return EngineStats(plan_version=self.serving, ready=True)
+        said = {True: "up", False: "down"}
+        backends = [{"id": name, "address": "", "check": said[is_up]} for name, is_up in self.checks.items()]
+        return EngineStats.model_validate(
+            {
+                "plan_version": self.serving,
+                "ready": True,
+                "pools": [{"name": "app", "backends": backends}] if self.serving else [],
+            }
+        )
 
     async def updates(self) -> AsyncIterator[Update]:
         yield Event("listener_drained", 0, {"listener": "web"})
@@ -147,6 +168,21 @@ async def test_a_new_engine_serves_the_same_ports_and_members() -> None:
         await control.store.until(lambda state: isinstance(state.engine, Running) and bool(state.engine.sent))
     assert first.released
     assert second.calls[:2] == [("apply", 1), ("members", ("app", 1))]
+
+
+async def test_a_new_engine_is_told_what_checks_said_before_it_serves() -> None:
+    first, second, third = FakeHost(), FakeHost(), FakeHost()
+    first.checks = {"a": True, "b": False}
+    second.die_at_apply = True
+    control = Control(first, second, third)
+    async with acting(control):
+        control.store.update(proposal=proposal(1))
+        await control.serves(1)
+        first.die(-11)
+        await control.store.until(lambda state: state.restarts == 2)
+        await control.serves(1)
+    for host in (second, third):
+        assert host.calls[:2] == [("restore", {"app": {"a": True, "b": False}}), ("apply", 1)]
 
 
 async def test_a_death_while_a_reload_is_applied_loses_neither_version() -> None:

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fairlead_plan::spec::{Members, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Command, Settings, Shared, bound_addresses};
+use crate::engine::{Command, Settings, Shared, Verdicts, bound_addresses};
 use crate::error::{CallError, CallErrorKind, Problem};
 
 /// Of frames and hellos. What is in them goes with the engine's version.
@@ -83,6 +83,7 @@ pub(super) struct Call {
     name: Name,
     spec: Option<Box<Spec>>,
     members: Option<Members>,
+    verdicts: Option<Verdicts>,
     command: Option<Command>,
     routes: Option<bool>,
 }
@@ -92,6 +93,7 @@ pub(super) struct Call {
 enum Name {
     Apply,
     Members,
+    Restore,
     Command,
     Stats,
 }
@@ -100,6 +102,7 @@ enum Name {
 pub(super) enum Asked {
     Apply(Box<Spec>),
     Members(Members),
+    Restore(Verdicts),
     Command(Command),
     Stats { routes: bool },
 }
@@ -129,6 +132,7 @@ impl Call {
         match self.name {
             Name::Apply => self.spec.map(Asked::Apply),
             Name::Members => self.members.map(Asked::Members),
+            Name::Restore => self.verdicts.map(Asked::Restore),
             Name::Command => self.command.map(Asked::Command),
             Name::Stats => Some(Asked::Stats { routes: self.routes.unwrap_or(false) }),
         }
@@ -187,6 +191,8 @@ mod tests {
         let members =
             json!({"id": 5, "call": "members", "members": {"pool": "a", "generation": 2, "backends": []}});
         assert!(matches!(read(&members), Ok((5, Asked::Members(Members { generation: 2, .. })))));
+        let restore = json!({"id": 6, "call": "restore", "verdicts": {"a": {"b": false}}});
+        assert!(matches!(read(&restore), Ok((6, Asked::Restore(verdicts))) if !verdicts["a"]["b"]));
     }
 
     #[test]

@@ -147,6 +147,10 @@ fn answer(shared: &Arc<Shared>, id: u64, asked: Asked) -> Reply {
     match asked {
         Asked::Apply(spec) => Reply::new(id, shared.apply(&spec)),
         Asked::Members(members) => Reply::new(id, shared.members(members).map(|()| serde_json::Map::new())),
+        Asked::Restore(verdicts) => {
+            shared.restore(verdicts);
+            Reply::new(id, Ok(serde_json::Map::new()))
+        }
         Asked::Command(command) => {
             shared.command(command);
             Reply::new(id, Ok(serde_json::Map::new()))

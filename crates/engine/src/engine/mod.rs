@@ -24,6 +24,7 @@ use crate::unix::{self, User};
 
 pub use apply::Applied;
 pub(crate) use apply::bound_addresses;
+pub use health::Verdicts;
 pub use settings::{LogLevel, Settings};
 
 pub(crate) use service::Endpoints;
@@ -75,6 +76,12 @@ impl Engine {
     /// Replaces who is in a resolved pool. A pool that isn't there and an old list are ignored and counted.
     pub fn members(&self, members: Members) -> Result<(), CallError> {
         self.shared.members(members)
+    }
+
+    /// Tells what the checks of an engine before this one said: it stands until their first results. To be called before the
+    /// first Plan is applied.
+    pub fn restore(&self, verdicts: Verdicts) {
+        self.shared.restore(verdicts);
     }
 
     /// Does something that is no configuration.
