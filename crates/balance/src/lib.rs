@@ -15,6 +15,7 @@
 //! - `tried`, `attempts`: one request's tries, as a state machine; `budget`, `backoff`: what further ones may cost, and
 //!   when they are made.
 //! - `queue`: requests that wait until a backend has room.
+//! - `breaker`: who mostly fails gets nothing for a while.
 //! - `latency`: how long a backend takes to answer.
 //! - [`health`]: what checks say and traffic shows, and what share of its weight that leaves a backend.
 //! - `hash`, `md5`: hashes that all nodes agree on.
@@ -26,6 +27,7 @@
 mod algorithm;
 mod attempts;
 mod backoff;
+mod breaker;
 mod budget;
 mod count;
 mod cursor;
@@ -44,6 +46,7 @@ mod tried;
 pub use algorithm::{Algorithm, HashTable, Random, Score};
 pub use attempts::{Action, Attempts, Failure, Means, Outcome, RetryPolicy};
 pub use backoff::backoff;
+pub use breaker::{BreakerPolicy, BreakerState, Breaking};
 pub use budget::Budget;
 pub use cursor::Cursor;
 pub use hash::{hash, hash_address, mix};
@@ -51,5 +54,5 @@ pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
 pub use queue::{Queue, Ticket};
-pub use standing::{Standing, State};
+pub use standing::{Pass, Phase, Standing, State};
 pub use tried::Tried;

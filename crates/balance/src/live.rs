@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
+use crate::breaker::{BreakerPolicy, Breaking, Outcomes};
 use crate::budget::Budget;
 use crate::count::Count;
 use crate::health::{Report, Tally};
 use crate::latency::{self, Decay, Latency, LeastTime, Moment};
 use crate::queue::Queue;
-use crate::standing::{Standing, StandingWord};
+use crate::standing::{Pass, Phase, Standing, StandingWord};
 
 /// All backends that somebody still uses, by pool and id. One for the whole process.
 ///
@@ -70,6 +71,9 @@ impl Live {
                 entry.address = address.into();
                 backend.incarnation.add();
                 backend.traffic.latency.forget();
+                backend.outcomes.forget();
+                backend.traffic.standing.renew();
+                backend.changed(true);
             }
             return backend;
         }
@@ -129,6 +133,7 @@ impl Table {
 pub struct BackendLive {
     traffic: CachePadded<Traffic>,
     incarnation: Count,
+    outcomes: Outcomes,
     pool: Arc<PoolLive>,
 }
 
@@ -249,6 +254,46 @@ impl BackendLive {
 
     pub(crate) fn latency(&self) -> &Latency {
         &self.traffic.latency
+    }
+
+    /// Lets a request in that has picked it, if its circuit breaker does. What becomes of the request is said by
+    /// [`outcome`](Self::outcome), or else [given back](Self::give_back).
+    #[must_use]
+    pub fn admit(&self) -> Option<Pass> {
+        let pass = self.traffic.standing.admit();
+        self.changed(pass.is_some_and(Pass::is_trial));
+        pass
+    }
+
+    /// A request that was let in ended without an outcome: if it was on trial, the next one is.
+    pub fn give_back(&self, pass: Pass) {
+        self.changed(self.traffic.standing.give_back(pass));
+    }
+
+    /// Takes what became of a request for the circuit breaker. Only the one on trial decides while it isn't closed.
+    pub fn outcome(&self, failed: bool, pass: Pass, policy: &BreakerPolicy, now: Instant) -> Breaking {
+        let standing = &self.traffic.standing;
+        if pass.is_trial() && !failed {
+            self.outcomes.forget();
+            return if self.changed(standing.close(pass)) { Breaking::Closed } else { Breaking::Stays };
+        }
+        let opens = pass.is_trial() || standing.counts(pass) && self.outcomes.count(failed, policy, now);
+        let opened = if opens { standing.open(pass) } else { None };
+        self.changed(opened.is_some());
+        opened.map_or(Breaking::Stays, Breaking::Opened)
+    }
+
+    /// The time of a circuit breaker that opened with `phase` is over: one request at a time is let in.
+    pub fn half_open(&self, phase: Phase) {
+        self.changed(self.traffic.standing.half_open(phase));
+    }
+
+    /// Has sums over the pool made anew, if something did change.
+    fn changed(&self, did: bool) -> bool {
+        if did {
+            self.pool.changes.fetch_add(1, Ordering::Release);
+        }
+        did
     }
 
     /// One request has ended on `worker`, and who waits for room there or elsewhere is told.

@@ -124,6 +124,7 @@ fn description(backend: &str, algorithm: &Value) -> Spec {
             "passive_health": {"error_rate_thousandths": 50, "consecutive_failures": 5, "cooldown_ms": 10_000, "max_ejected_thousandths": 500},
             "panic_threshold_thousandths": 0,
             "slow_start_ms": 0,
+            "circuit_breaker": null,
         }],
     });
     serde_json::from_value(description).expect("a description")

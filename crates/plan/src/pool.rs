@@ -39,6 +39,8 @@ pub struct Pool {
     pub queue: Option<QueueOptions>,
     /// By what its backends are judged.
     pub health: balance::health::Policy,
+    /// When a backend that mostly fails gets nothing for a while.
+    pub breaker: Option<balance::BreakerPolicy>,
     /// More backends come by `members`; until then it may be empty.
     pub resolved: bool,
     /// What its backends share and what outlives every Plan.
@@ -115,6 +117,12 @@ impl Pool {
                 timeout: Duration::from_millis(queue.timeout_ms),
             }),
             health: health::build(spec),
+            breaker: spec.circuit_breaker.map(|breaker| balance::BreakerPolicy {
+                error_thousandths: breaker.error_thousandths,
+                window: Duration::from_millis(breaker.window_ms),
+                min_requests: breaker.min_requests,
+                open: Duration::from_millis(breaker.open_ms),
+            }),
             resolved: spec.resolved,
             live: live.pool(&spec.name),
             membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),

@@ -4,6 +4,7 @@
 //! Defaults, units and spelling are the configuration's business; what stands here is final.
 
 mod algorithm;
+mod breaker;
 mod health;
 mod queue;
 mod retry;
@@ -11,6 +12,7 @@ mod retry;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
+pub use breaker::CircuitBreaker;
 pub use health::PassiveHealth;
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
@@ -305,6 +307,9 @@ pub struct Pool {
     pub panic_threshold_thousandths: u32,
     /// Over what time the share of a backend that joined or recovered grows; 0: at once.
     pub slow_start_ms: u64,
+    /// `null`: none.
+    #[serde(deserialize_with = "nullable")]
+    pub circuit_breaker: Option<CircuitBreaker>,
 }
 
 /// A member of a pool. `id` is pool-wide unique: `name`, else the address as written, else `name:port@ip`.

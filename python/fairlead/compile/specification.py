@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead.compile.algorithm import algorithm
+from fairlead.compile.breaker import circuit_breaker
 from fairlead.compile.health import health
 from fairlead.compile.membership import backends
 from fairlead.compile.retry import retry
@@ -199,6 +200,7 @@ def _pool(name: str, pool: Pool) -> Json:
             "connect_ms": pool.timeouts.connect.milliseconds,
             "tunnel_ms": pool.timeouts.tunnel.milliseconds,
         },
+        "circuit_breaker": circuit_breaker(pool.circuit_breaker),
         "queue": None
         if pool.queue is None
         else {"size": pool.queue.size, "timeout_ms": pool.queue.timeout.milliseconds},

@@ -9,6 +9,7 @@ that name a socket, and ``shape`` answers what may stand at a path.
 from fairlead.model.address import AnyAddress, BackendAddress, Bind, HostPort, IpPort, NameServer, UnixPath
 from fairlead.model.admin import Admin, Token
 from fairlead.model.algorithm import Algorithm
+from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.configuration import Configuration
 from fairlead.model.health import PassiveHealth
 from fairlead.model.listener import (
@@ -36,6 +37,7 @@ __all__ = [
     "Backend",
     "BackendAddress",
     "Bind",
+    "CircuitBreaker",
     "Configuration",
     "HostPort",
     "HttpOptions",

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fairlead.model.address import BackendAddress
 from fairlead.model.algorithm import Algorithm
+from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.health import PassiveHealth
 from fairlead.model.queue import Queue
@@ -109,7 +110,6 @@ class Pool(Definition):
         "send_proxy",
         "health_check",
         "affinity",
-        "circuit_breaker",
         "forwarding",
     )
 
@@ -173,3 +173,10 @@ class Pool(Definition):
             "tenth on; up to 1h. 0s: at once."
         ),
     ] = Duration(0)
+    circuit_breaker: Annotated[
+        CircuitBreaker | None,
+        Field(
+            description="When a backend that mostly fails gets nothing for a while. Without it: never.",
+            examples=[{"error_rate": "50%", "open": "5s"}],
+        ),
+    ] = None

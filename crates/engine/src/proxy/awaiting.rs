@@ -8,6 +8,7 @@ use fairlead_balance::health::Report;
 use fairlead_wire::http1::{Framing, Response, Scan, encode, parse};
 use fairlead_wire::{Head, Version};
 
+use super::breaking;
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
 use crate::clock::{self, Phase};
 use crate::filter::{hop_by_hop, via};
@@ -37,6 +38,7 @@ impl Exchange {
                 self.account.answered(status, now);
                 trial.slot.counters().codes.count(status);
                 trial.slot.report(order, said(&self.answer));
+                breaking::report(order, &trial.slot, status >= 500);
                 if let Some(sent) = trial.sending.sent_at() {
                     trial.slot.took(now.saturating_duration_since(sent), now);
                 }
@@ -104,6 +106,9 @@ impl Exchange {
         counters.bytes_out.add(trial.sending.sent());
         let begun = trial.interim || !trial.connection.input.is_empty();
         let member = trial.slot.index();
+        if obstacle.is_the_backends(trial.connection.is_reused()) {
+            breaking::report(order, &trial.slot, true);
+        }
         match obstacle {
             Obstacle::Request(Failure::TRY_TIMEOUT) if !begun => {
                 counters.timeouts.add(1);
@@ -169,6 +174,17 @@ enum Obstacle {
     Answer(Failure),
     /// The backend closed or reset the connection.
     Broken,
+}
+
+impl Obstacle {
+    /// Whether it speaks against the backend. That a `reused` connection broke doesn't: it was closed while it lay idle.
+    fn is_the_backends(self, reused: bool) -> bool {
+        match self {
+            Self::Request(failure) => [Failure::ANSWER_TIMEOUT, Failure::TRY_TIMEOUT].contains(&failure),
+            Self::Answer(_) => true,
+            Self::Broken => !reused,
+        }
+    }
 }
 
 /// Receives and reads until the head is whole. Nothing is held while the backend is silent.

@@ -9,6 +9,7 @@ use fairlead_balance::health::Report;
 use fairlead_balance::{Ask, Attempts, Outcome};
 
 use super::account::Account;
+use super::breaking;
 use super::exchange::{Gone, Order, Trouble};
 use super::slot::Slot;
 use crate::clock::{self, Phase};
@@ -19,16 +20,22 @@ use crate::upstream::{Connection, DialFailure};
 pub(super) fn pick(order: &Order<'_>, attempts: &Attempts<'_>, key: Option<u64>) -> Result<Slot, Trouble> {
     let members = order.route.pool.members();
     let ask = Ask { tried: attempts.tried(), key };
-    let picked = members.shared.picker.pick(
-        &ask,
-        &mut members.cursor.borrow_mut(),
-        &mut *order.client.worker.rng.borrow_mut(),
-        clock::recently(),
-    );
-    let index = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
-    let slot = Slot::picked(Rc::clone(&members), index);
-    order.client.guard.uses(Some(&slot.backend().live));
-    Ok(slot)
+    loop {
+        let picked = members.shared.picker.pick(
+            &ask,
+            &mut members.cursor.borrow_mut(),
+            &mut *order.client.worker.rng.borrow_mut(),
+            clock::recently(),
+        );
+        let index = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
+        let slot = Slot::picked(Rc::clone(&members), index);
+        // Whose trial another request has taken meanwhile isn't picked again.
+        if !breaking::admits(order, &slot) {
+            continue;
+        }
+        order.client.guard.uses(Some(&slot.backend().live));
+        return Ok(slot);
+    }
 }
 
 /// A connection to the backend of `slot`. While one is made the client is watched: nobody connects for a client that
@@ -76,6 +83,7 @@ fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble 
         DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
     };
     slot.counters().connect_failures.add(1);
+    breaking::report(order, slot, true);
     slot.failed();
     slot.report(order, if timed_out { Report::TimedOut } else { Report::Refused });
     Trouble::Try(Outcome::ConnectFailed { member: slot.index(), timed_out })

@@ -4,6 +4,7 @@
 
 mod account;
 mod awaiting;
+mod breaking;
 mod connect;
 pub(crate) mod exchange;
 mod key;

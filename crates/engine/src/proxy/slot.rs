@@ -1,8 +1,10 @@
 //! One request's place at a backend, given back exactly once however the request ends.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fairlead_balance::Pass;
 use fairlead_balance::health::Report;
 use fairlead_plan::Backend;
 
@@ -16,12 +18,14 @@ use crate::telemetry::BackendCounters;
 pub(crate) struct Slot {
     members: Rc<LocalMembers>,
     index: usize,
+    /// What the circuit breaker, if there is one, has let it in with and hasn't heard the end of.
+    pub(super) pass: Cell<Option<Pass>>,
 }
 
 impl Slot {
     /// `index` has just been picked from `members`.
     pub(super) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
-        Self { members, index }
+        Self { members, index, pass: Cell::new(None) }
     }
 
     /// Its place in the membership.
@@ -70,6 +74,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if let Some(pass) = self.pass.get() {
+            self.backend().live.give_back(pass);
+        }
         self.backend().live.end_on(self.members.worker);
     }
 }

@@ -55,6 +55,10 @@ pub enum What {
     MemoryRelieved { rss_bytes: u64, max_bytes: u64 },
     /// The access log can't be written; its lines are dropped and counted until it can.
     LogError { message: String },
+    /// A backend's circuit breaker opened: it gets nothing for its pool's `circuit_breaker.open`.
+    BreakerOpened { pool: String, backend: String },
+    /// Its trial was answered well.
+    BreakerClosed { pool: String, backend: String },
     /// Something that was not asked for now failed; the message says what to do.
     Trouble { message: String },
 }

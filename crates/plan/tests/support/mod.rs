@@ -55,6 +55,7 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> Value {
         "passive_health": null,
         "panic_threshold_thousandths": 0,
         "slow_start_ms": 0,
+        "circuit_breaker": null,
     })
 }
 

@@ -169,6 +169,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
             "passive_health": null,
             "panic_threshold_thousandths": 0,
             "slow_start_ms": 0,
+            "circuit_breaker": null,
         }],
     })
 }
