@@ -13,15 +13,36 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def _pool(opened: str) -> dict[str, object]:
     breaker = {"error_rate": "50%", "min_requests": 5, "window": "60s", "open": opened}
-    return {"backends": ["@bad", "@app"], "algorithm": "first", "circuit_breaker": breaker}
+    return {
+        "backends": ["@bad", "@app"],
+        "algorithm": "first",
+        "circuit_breaker": breaker,
+        "passive_health": "off",
+    }
 
 
 CONFIGURATION = {
-    "listeners": {"long": {"pool": "long"}, "short": {"pool": "short"}},
-    "pools": {"long": _pool("1h"), "short": _pool("100ms")},
+    "listeners": {
+        "long": {"pool": "long"},
+        "short": {"pool": "short"},
+        "left": {"pool": "left"},
+        "kept": {"routes": [{"pool": "kept", "retry": {"on": ["500"], "backoff": "1ms"}}]},
+    },
+    "pools": {
+        "long": _pool("1h"),
+        "short": _pool("100ms"),
+        "left": _pool("100ms"),
+        "kept": {**_pool("1h"), "backends": ["@bad"]},
+    },
 }
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 BAD = b"HTTP/1.1 500 Bad\r\nContent-Length: 0\r\n\r\n"
+
+
+async def _breaker(stage: Stage, pool: str) -> str:
+    pools = {each["name"]: each for each in (await stage.fairlead.status())["pools"]}
+    state: str = pools[pool]["backends"][0]["breaker"]
+    return state
 
 
 def _behave(stage: Stage) -> None:
@@ -33,6 +54,7 @@ async def test_open_it_leaves_all_to_the_others(stage: Stage) -> None:
     _behave(stage)
     statuses = [(await stage.ask(GET, "long")).status for _ in range(10)]
     assert statuses == [500] * 5 + [200] * 5, "it opens at the fifth"
+    assert await _breaker(stage, "long") == "open"
 
 
 async def test_half_open_it_tries_one_request_and_closes_when_that_is_well(stage: Stage) -> None:
@@ -51,3 +73,34 @@ async def test_half_open_it_tries_one_request_and_closes_when_that_is_well(stage
     elsewhere = len(stage.backend.requests)
     assert [(await stage.ask(GET, "short")).status for _ in range(5)] == [200] * 5
     assert (len(bad.requests), len(stage.backend.requests)) == (6, elsewhere), "closed, it takes all again"
+
+
+async def test_a_trial_whose_client_goes_away_is_had_by_the_next(stage: Stage) -> None:
+    _behave(stage)
+    bad = stage.backends["bad"]
+    assert [(await stage.ask(GET, "left")).status for _ in range(5)] == [500] * 5
+    await bad.clear()
+    stage.backend.behaviour = answering(OK)
+    # Nobody answers the trial; its client leaves.
+    async with asyncio.timeout(HANG):
+        while await _breaker(stage, "left") != "half_open":
+            pass
+    client = await stage.client("left")
+    client.send(GET)
+    await bad.received()
+    assert (await stage.ask(GET, "left")).status == 200, "one at a time: this one goes to the other"
+    client.reset()
+    bad.behaviour = answering(OK)
+    async with asyncio.timeout(HANG):
+        while await _breaker(stage, "left") != "closed":
+            assert (await stage.ask(GET, "left")).status == 200
+
+
+async def test_an_answer_that_opened_the_breaker_is_the_client_s_when_nobody_is_left(stage: Stage) -> None:
+    sorry = b"HTTP/1.1 500 Bad\r\nContent-Length: 5\r\nX-From: bad\r\n\r\nsorry"
+    stage.backends["bad"].behaviour = answering(sorry)
+    answers = [await stage.ask(GET, "kept") for _ in range(3)]
+    assert [len(stage.backends["bad"].requests), await _breaker(stage, "kept")] == [5, "open"]
+    assert [(answer.status, answer.body) for answer in answers] == [(500, b"sorry")] * 3
+    assert [answer.value("X-From") for answer in answers] == ["bad"] * 3
+    assert (await stage.ask(GET, "kept")).status == 503

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairlead_balance::{BackendLive, BreakerPolicy, BreakerState, Breaking, Live, Pass, Phase, Standing, State};
+use fairlead_balance::{
+    BackendLive, BreakerPolicy, BreakerState, Breaking, Live, Pass, Phase, Standing, State,
+};
 use proptest::prelude::*;
 
 const POLICY: BreakerPolicy = BreakerPolicy {

@@ -22,6 +22,7 @@ use super::key::Source;
 use super::replay::Replay;
 use super::sending::Sending;
 use super::slot::Slot;
+use super::retry::NextPlace;
 use super::upgrade::Upgraded;
 use crate::buffer::{Buffer, Buffers};
 use crate::clock::Phase;
@@ -90,8 +91,8 @@ pub(super) type Gone<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 pub(super) enum Trouble {
     /// Another one may do better: [`Attempts`] decides.
     Try(Outcome),
-    /// It gave an answer, and [`Attempts`] has decided for another try.
-    Answered(Action),
+    /// It gave an answer, [`Attempts`] has decided for another try, and this is where.
+    Answered(Slot),
     /// None will.
     Final(Failure),
 }
@@ -152,15 +153,17 @@ impl Exchange {
         let mut gone = pin!(client.stream.gone(listener.plan.http.abort_on_close));
         let mut attempts = super::retry::attempts(order, self.request.method());
         loop {
-            match self.attempt(order, &mut attempts, gone.as_mut()).await {
+            match self.attempt(order, &mut attempts, found, gone.as_mut()).await {
                 Ok(ended) => return Ok(ended),
-                Err(trouble) => self.try_again(order, &mut attempts, trouble, gone.as_mut()).await?,
+                Err(trouble) => {
+                    found = self.try_again(order, &mut attempts, trouble, gone.as_mut()).await?;
+                }
             }
         }
     }
 
     /// What the pool balances by, if it goes by a key. Read anew for a further try, which few requests have.
-    fn key(&self, order: &Order<'_>) -> Option<u64> {
+    pub(super) fn key(&self, order: &Order<'_>) -> Option<u64> {
         let source = Source { head: &self.request, path: &self.path, client: self.account.client };
         source.key(&order.route.pool.plan.key)
     }
@@ -168,6 +171,7 @@ impl Exchange {
     async fn attempt(
         &mut self,
         order: &Order<'_>,
+        let mut found = None;
         attempts: &mut Attempts<'_>,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
@@ -175,17 +179,19 @@ impl Exchange {
         let slot = if std::mem::take(&mut self.queues) {
             super::waiting::wait_for_slot(order, attempts, key, gone.as_mut()).await?
         } else {
-            super::connect::pick(order, attempts, key)?
+            super::connect::pick(order, attempts, self.key(order))?
         };
         super::retry::begin_try(order);
         let connection =
             super::connect::connect(order, &slot, attempts, &mut self.account, gone.as_mut()).await?;
         self.account.sent_to(&slot);
         let sending = Sending::new(order, &self.request, &self.from_client);
+    /// A try, at the place that was `found` already or else at one that is picked.
         let mut trial = Trial { connection, slot, sending, interim: false };
         let response = self.await_answer(order, &mut trial, gone.as_mut()).await?;
         let trial = self.accept(order, attempts, trial, &response)?;
         if response.upgrade {
+        found: Option<Slot>,
             return Ok(self.upgrade(order, trial)?);
         }
         Ok(self.relay(order, trial, response, gone).await?)

@@ -8,7 +8,10 @@ use std::time::Duration;
 use fairlead_balance::{Action, Attempts, Means, Outcome, Random};
 use fairlead_wire::http1::{Body, Response};
 
+use super::breaking;
+use super::connect::pick;
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
+use super::slot::Slot;
 use crate::clock::{self, Phase};
 use crate::http::failure::Failure;
 
@@ -47,20 +50,20 @@ fn end_try(order: &Order<'_>) {
 }
 
 impl Exchange {
-    /// Makes ready for a further try after `trouble`, or says how the request ends.
+    /// Makes ready for a further try after `trouble`, or says how the request ends. Returns its place, if that was found.
     pub(super) async fn try_again(
         &mut self,
         order: &Order<'_>,
         attempts: &mut Attempts<'_>,
         trouble: Trouble,
         gone: Gone<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Slot>, Failure> {
         end_try(order);
         let replay = self.replay.take();
-        let action = match trouble {
+        let (action, found) = match trouble {
             Trouble::Final(failure) => return Err(failure),
-            Trouble::Try(outcome) => decide(order, attempts, outcome),
-            Trouble::Answered(action) => action,
+            Trouble::Try(outcome) => (decide(order, attempts, outcome), None),
+            Trouble::Answered(slot) => (Action::Send, Some(slot)),
         };
         match action {
             Action::Send => {}
@@ -73,22 +76,21 @@ impl Exchange {
         if let Some(replay) = replay {
             replay.restore(&mut self.from_client);
         }
-        Ok(())
+        Ok(found)
     }
 
-    /// Whether the answer in `self.answer` is the client's. If not, the try is over.
-    pub(super) fn accept(
-        &mut self,
+    /// What is to be done if the answer in `self.answer` is to be tried again; nothing if it is the client's.
+    pub(super) fn repeats(
+        &self,
         order: &Order<'_>,
         attempts: &mut Attempts<'_>,
-        mut trial: Trial,
-        response: &Response,
-    ) -> Result<Trial, Trouble> {
+        trial: &Trial,
+    ) -> Option<Action> {
         end_try(order);
         let status = self.answer.status();
         // Asked here already: nearly every answer is passed on, and costs no clock and no random number.
         if trial.interim || !order.route.plan.retry.policy.repeats_after(status) {
-            return Ok(trial);
+            return None;
         }
         let request_replayable = trial.sending.is_replayable(order.request.body);
         let outcome = Outcome::Answered { member: trial.slot.index(), status, request_replayable };
@@ -109,8 +111,19 @@ impl Exchange {
     }
 }
 
-/// An answer that nobody gets. Its connection is kept if all of it is here, as it is of most short ones.
-fn discard(order: &Order<'_>, trial: Trial, response: &Response) {
+/// Where a request goes on after an answer.
+pub(super) enum NextPlace {
+    /// Somewhere else.
+    Other(Slot),
+    /// To the backend that gave the answer, since there is no other.
+    Same,
+    /// Nowhere.
+    None,
+}
+
+/// An answer that nobody gets. Its connection is kept if all of it is here, as it is of most short ones. Gives back its
+/// place.
+pub(super) fn discard(order: &Order<'_>, trial: Trial, response: &Response) -> Slot {
     let Trial { mut connection, slot, sending, .. } = trial;
     let here = connection.input.len();
     let length = match response.body {
@@ -126,6 +139,7 @@ fn discard(order: &Order<'_>, trial: Trial, response: &Response) {
         let options = &order.route.pool.plan.idle;
         order.client.worker.upstreams.give_back(slot.backend(), connection, options);
     }
+        Ok(place)
 }
 
 /// Lets `time` pass, unless the client goes away or a limit of its request passes meanwhile.
@@ -139,3 +153,4 @@ async fn wait(order: &Order<'_>, time: Duration, mut gone: Gone<'_>) -> Result<(
     })
     .await
 }
+    slot

@@ -42,6 +42,11 @@ impl Slot {
         &self.members.shared.backends[self.index]
     }
 
+    /// Whether the backend takes new requests still.
+    pub(super) fn is_open(&self) -> bool {
+        self.backend().live.standing().is_open()
+    }
+
     /// The head of its answer came after so long.
     pub(super) fn took(&self, time: Duration, now: Instant) {
         self.counters().latency(time);
