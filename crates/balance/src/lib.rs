@@ -53,6 +53,6 @@ pub use hash::{hash, hash_address, mix};
 pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
-pub use queue::{Queue, Ticket};
+pub use queue::{Leaving, Queue, QueueCounts, Ticket};
 pub use standing::{Pass, Phase, Standing, State};
 pub use tried::Tried;

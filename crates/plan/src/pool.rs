@@ -56,6 +56,8 @@ pub struct QueueOptions {
     pub size: u32,
     /// The longest wait.
     pub timeout: Duration,
+    /// The field that says who comes before others.
+    pub priority: Option<Arc<[u8]>>,
 }
 
 /// How idle connections to a backend are kept.
@@ -112,9 +114,10 @@ impl Pool {
                 timeout: Duration::from_millis(spec.idle_connections.timeout_ms),
                 max_uses: spec.idle_connections.max_uses,
             },
-            queue: spec.queue.map(|queue| QueueOptions {
+            queue: spec.queue.as_ref().map(|queue| QueueOptions {
                 size: queue.size,
                 timeout: Duration::from_millis(queue.timeout_ms),
+                priority: queue.priority.as_deref().map(|field| field.as_bytes().into()),
             }),
             health: health::build(spec),
             breaker: spec.circuit_breaker.map(|breaker| balance::BreakerPolicy {
@@ -140,7 +143,7 @@ impl Pool {
             errors
                 .add(idle.key("max_uses"), "must be at least 1: a connection is used once before it is idle");
         }
-        if spec.queue.is_some_and(|queue| queue.size == 0) {
+        if spec.queue.as_ref().is_some_and(|queue| queue.size == 0) {
             let queue = at.key("queue");
             errors.add(queue.key("size"), "must be at least 1: without a queue nobody waits");
         }

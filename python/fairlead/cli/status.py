@@ -49,6 +49,8 @@ def command(admin: str | None, *, as_json: bool) -> None:
         console.print(line)
     console.print(listeners(status))
     console.print(pools(status))
+    if any(pool.queue for pool in status.pools):
+        console.print(queues(status))
 
 
 def listeners(status: Status) -> Table:
@@ -80,6 +82,16 @@ def pools(status: Status) -> Table:
         everything = sum(backend.requests for backend in pool.backends)
         for place, backend in enumerate(pool.backends):
             table.add_row(escape(pool.name) if place == 0 else "", *_backend(backend, everything))
+    return table
+
+
+def queues(status: Status) -> Table:
+    """A row for each pool whose requests wait while every backend is full."""
+    table = _table("queue of", ">waiting", ">served", ">timed out", ">refused")
+    for pool in status.pools:
+        if (queue := pool.queue) is not None:
+            counts = (queue.waiting, queue.served, queue.timed_out, queue.refused)
+            table.add_row(escape(pool.name), *(f"{count:,}" for count in counts))
     return table
 
 

@@ -12,6 +12,7 @@ from fairlead.compile.breaker import circuit_breaker
 from fairlead.compile.health import health
 from fairlead.compile.membership import backends
 from fairlead.compile.retry import retry
+from fairlead.compile.queue import queue
 from fairlead.model import (
     AccessLog,
     AnyAddress,
@@ -201,9 +202,7 @@ def _pool(name: str, pool: Pool) -> Json:
             "tunnel_ms": pool.timeouts.tunnel.milliseconds,
         },
         "circuit_breaker": circuit_breaker(pool.circuit_breaker),
-        "queue": None
-        if pool.queue is None
-        else {"size": pool.queue.size, "timeout_ms": pool.queue.timeout.milliseconds},
+        "queue": queue(pool.queue),
         **health(pool),
     }
 

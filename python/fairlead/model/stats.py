@@ -60,6 +60,7 @@ class BackendStats(_Report):
     check: Literal["up", "down"] | None = None
     """What its check says; nothing before the first result and without a check."""
 
+    breaker: Literal["closed", "open", "half_open"] = "closed"
     in_flight: int = 0
     idle: int = 0
     requests: int = 0
@@ -73,6 +74,18 @@ class BackendStats(_Report):
     latency_ms: Latency = Field(default_factory=Latency)
 
 
+class QueueStats(_Report):
+    """Requests that came while every backend was full."""
+
+    waiting: int = 0
+    served: int = 0
+    """They waited, and got a backend."""
+
+    timed_out: int = 0
+    refused: int = 0
+    """They found the queue full."""
+
+
 class PoolStats(_Report):
     """A pool; ``generation`` counts the lists of members it was given.
 
@@ -82,6 +95,9 @@ class PoolStats(_Report):
     name: str
     generation: int = 0
     digest: str = ""
+    queue: QueueStats | None = None
+    """``None`` where nobody waits."""
+
     backends: tuple[BackendStats, ...] = ()
 
 

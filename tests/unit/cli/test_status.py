@@ -2,8 +2,8 @@
 
 from rich.console import Console, RenderableType
 
-from fairlead.cli.status import listeners, pools
-from fairlead.model.stats import BackendStats, BindStats, Latency, ListenerStats, PoolStats
+from fairlead.cli.status import listeners, pools, queues
+from fairlead.model.stats import BackendStats, BindStats, Latency, ListenerStats, PoolStats, QueueStats
 from fairlead.model.status import Status
 
 STATUS = Status(
@@ -34,7 +34,11 @@ STATUS = Status(
                 ),
             ),
         ),
-        PoolStats(name="idle", backends=(BackendStats(id="c", address="10.0.0.3:80", state="draining"),)),
+        PoolStats(
+            name="idle",
+            queue=QueueStats(waiting=2, served=1_234, timed_out=3, refused=4),
+            backends=(BackendStats(id="c", address="10.0.0.3:80", state="draining"),),
+        ),
     ),
 )
 
@@ -56,3 +60,7 @@ def test_each_backend_has_a_row_with_its_share_of_its_pool() -> None:
     assert second == ["b", "up", "1", "0", "1", "25.0%", "0", "2", "1.2", "ms", "9.0", "ms"]
     assert third[:3] == ["idle", "c", "draining"]
     assert third[6] == "-"
+
+
+def test_each_queue_has_a_row() -> None:
+    assert rows(queues(STATUS))[1:] == [["idle", "2", "1,234", "3", "4"]]

@@ -175,9 +175,11 @@ impl Exchange {
         attempts: &mut Attempts<'_>,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
-        let key = self.key(order);
-        let slot = if std::mem::take(&mut self.queues) {
-            super::waiting::wait_for_slot(order, attempts, key, gone.as_mut()).await?
+        let slot = if let Some(slot) = found {
+            slot
+        } else if std::mem::take(&mut self.queues) {
+            let key = self.key(order);
+            super::waiting::wait_for_slot(order, attempts, key, &self.request, gone.as_mut()).await?
         } else {
             super::connect::pick(order, attempts, self.key(order))?
         };

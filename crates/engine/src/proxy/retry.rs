@@ -94,13 +94,37 @@ impl Exchange {
         }
         let request_replayable = trial.sending.is_replayable(order.request.body);
         let outcome = Outcome::Answered { member: trial.slot.index(), status, request_replayable };
-        match decide(order, attempts, outcome) {
-            Action::Pass => Ok(trial),
-            action => {
-                self.give_up(order, &mut trial);
-                discard(order, trial, response);
-                Err(Trouble::Answered(action))
-            }
+        let action = decide(order, attempts, outcome);
+        (action != Action::Pass).then_some(action)
+    }
+
+    /// Where the request goes on after an answer that is to be tried again. Until that is known the answer is kept: with
+    /// nobody left it is the client's.
+    pub(super) async fn next_place(
+        &mut self,
+        order: &Order<'_>,
+        attempts: &mut Attempts<'_>,
+        trial: &mut Trial,
+        action: Action,
+        gone: Gone<'_>,
+    ) -> Result<NextPlace, Failure> {
+        self.give_up(order, trial);
+        if let Action::Wait(time) = action {
+            wait(order, time, gone).await?;
+        }
+        let place = match pick(order, attempts, self.key(order)) {
+            Ok(slot) => NextPlace::Other(slot),
+            Err(Trouble::Try(outcome)) => match decide(order, attempts, outcome) {
+                Action::Send if trial.slot.is_open() && breaking::admits(order, &trial.slot) => {
+                    NextPlace::Same
+                }
+                // In a queue it would hold the place of this answer, which others may wait for.
+                _ => NextPlace::None,
+            },
+            Err(_) => NextPlace::None,
+        };
+        if matches!(place, NextPlace::None) {
+            self.replay = None;
         }
     }
 

@@ -1,6 +1,8 @@
 //! The metrics page, in Prometheus' text format (version 0.0.4). Label sets are bounded: by what is configured, and
 //! codes by their table.
 
+mod pools;
+
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -20,6 +22,7 @@ pub(crate) fn render(shared: &Shared) -> String {
     listeners(shared, &mut page);
     routes(shared, &mut page);
     backends(shared, &mut page);
+    pools::render(shared, &mut page);
     page.0
 }
 

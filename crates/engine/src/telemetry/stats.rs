@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_balance::{Standing, State};
+use fairlead_balance::{BreakerState, QueueCounts, Standing, State};
 use fairlead_plan as plan;
+use fairlead_plan::Membership;
 use fairlead_plan::spec::BackendAddress;
 use serde::Serialize;
 
@@ -101,7 +102,18 @@ pub struct PoolStats {
     pub generation: u64,
     /// Of what backends are picked by, to compare nodes: hexadecimal, since JSON's numbers don't hold 64 bits.
     pub digest: String,
+    /// Those that came while all were full, if they may wait.
+    pub queue: Option<QueueStats>,
     pub backends: Vec<BackendStats>,
+}
+
+/// Requests that came to a full pool.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct QueueStats {
+    pub waiting: u32,
+    pub served: u64,
+    pub timed_out: u64,
+    pub refused: u64,
 }
 
 /// One backend.
@@ -117,6 +129,8 @@ pub struct BackendStats {
     pub reason: Option<Cow<'static, str>>,
     /// `up` or `down`: what its check says; nothing before its first result and without a check.
     pub check: Option<Condition>,
+    /// Its circuit breaker.
+    pub breaker: &'static str,
     pub in_flight: u32,
     pub idle: u32,
     pub requests: u64,
@@ -220,7 +234,8 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
     let mut pools: Vec<PoolStats> = (state.plan.iter().flat_map(|plan| &plan.pools))
         .filter_map(|pool| {
             let members = state.members.get(&pool.name)?;
-            let served = members.shared.backends.iter().zip(&members.counters);
+            let Membership { generation, picker, backends } = &*members.shared;
+            let served = backends.iter().zip(&members.counters);
             let ward = wards.ward(&pool.name);
             let judged = |plan: &plan::Backend, counters| BackendStats {
                 reason: ward.and_then(|ward| ward.judged(&plan.id)).map(|judged| judged.reason.clone()),
@@ -230,8 +245,9 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
             };
             Some(PoolStats {
                 name: pool.name.to_string(),
-                generation: members.shared.generation,
-                digest: format!("{:016x}", members.shared.picker.digest()),
+                generation: *generation,
+                digest: format!("{:016x}", picker.digest()),
+                queue: queue(pool),
                 backends: served.map(|(plan, counters)| judged(plan, counters)).collect(),
             })
         })
@@ -245,11 +261,19 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 name: leaving.pool.to_string(),
                 generation: 0,
                 digest: String::new(),
+                queue: None,
                 backends: vec![last],
             });
         }
     }
     pools
+}
+
+/// Of a pool that has one.
+pub(super) fn queue(pool: &plan::Pool) -> Option<QueueStats> {
+    pool.queue.as_ref()?;
+    let QueueCounts { served, timed_out, refused } = pool.live.queue().counts();
+    Some(QueueStats { waiting: pool.live.queue().waiting(), served, timed_out, refused })
 }
 
 fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: Condition) -> BackendStats {
@@ -261,6 +285,11 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         share: 0.0,
         reason: None,
         check: None,
+        breaker: match plan.live.standing().breaker() {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half_open",
+        },
         in_flight: plan.live.in_flight(),
         idle: plan.live.idle(),
         requests: sum(series, |counters| counters.requests.value()),

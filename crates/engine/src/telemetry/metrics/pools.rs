@@ -1,0 +1,31 @@
+//! What stands for a pool as a whole, and what bounds its backends.
+
+use std::fmt::Display;
+
+use super::{Kind, Page};
+use crate::engine::{Shared, State};
+use crate::telemetry::stats;
+
+pub(super) fn render(shared: &Shared, page: &mut Page) {
+    let state = shared.state();
+    queues(&state, page);
+}
+
+fn queues(state: &State, page: &mut Page) {
+    let pools = state.plan.iter().flat_map(|plan| &plan.pools);
+    let mut queues: Vec<_> = pools.filter_map(|pool| Some((&*pool.name, stats::queue(pool)?))).collect();
+    queues.sort_by_key(|(pool, _)| *pool);
+    page.family("fairlead_queue_waiting", Kind::Gauge, "Requests that wait for room now.");
+    for (pool, queue) in &queues {
+        page.sample("fairlead_queue_waiting", &[("pool", pool)], queue.waiting);
+    }
+    let help = "Requests that came while every backend was full, and wait no longer.";
+    page.family("fairlead_queue_requests_total", Kind::Counter, help);
+    for (pool, queue) in &queues {
+        let outcomes = [("served", queue.served), ("timed_out", queue.timed_out), ("refused", queue.refused)];
+        for (outcome, count) in outcomes {
+            let labels: [(&str, &dyn Display); 2] = [("pool", pool), ("outcome", &outcome)];
+            page.sample("fairlead_queue_requests_total", &labels, count);
+        }
+    }
+}
