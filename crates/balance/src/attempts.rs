@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::backoff::backoff;
 use crate::budget::Budget;
+use crate::hedge::{HedgePolicy, Hedging};
 use crate::pool::NoBackend;
 use crate::tried::Tried;
 
@@ -129,6 +130,10 @@ pub enum Action {
     Wait(Duration),
     /// The same as [`Action::Send`], waiting for room if there is none.
     Queue,
+    /// Pick another besides, and send the request there too: the first answer counts.
+    Hedge,
+    /// Wait on for the try that is under way.
+    Keep,
     /// The answer that is here is the client's, whatever it says.
     Pass,
     /// No further try: give this answer.
@@ -201,6 +206,8 @@ pub struct Attempts<'a> {
     again: Option<u32>,
     must_dial: bool,
     queued: bool,
+    /// Second tries that may be made beside one.
+    hedges_left: u8,
     last: Option<Failure>,
     end: Option<Action>,
 }
@@ -220,6 +227,7 @@ impl<'a> Attempts<'a> {
             again: None,
             must_dial: false,
             queued: false,
+            hedges_left: 1,
             last: None,
             end: None,
         }
@@ -249,6 +257,24 @@ impl<'a> Attempts<'a> {
             self.end = Some(action);
         }
         action
+    }
+
+    /// The try at `member` takes longer than its request waits before a second one is made beside it. There is one such try
+    /// for a request, besides those of its policy and only within the budget. Where it went is [told](Self::beside).
+    pub fn slow(&mut self, member: usize, policy: &HedgePolicy, hedging: &Hedging, now: Instant) -> Action {
+        let may = self.hedges_left > 0 && self.end.is_none() && self.repeatable;
+        // The budget last: nothing is drawn for a try that isn't made.
+        if !may || !self.tried.insert(member) || !hedging.draw(policy, now) {
+            return Action::Keep;
+        }
+        self.hedges_left -= 1;
+        Action::Hedge
+    }
+
+    /// The second try was made at `member`, which no further one goes to.
+    pub fn beside(&mut self, member: usize) {
+        // Without room for it among those that were tried it may be asked again, which does no harm.
+        let _ = self.tried.insert(member);
     }
 
     fn judge(&mut self, outcome: Outcome, means: &Means<'_>) -> Action {

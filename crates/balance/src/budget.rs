@@ -61,11 +61,16 @@ impl Budget {
     /// Takes one further try, if `thousandths` of the window's requests or the floor have one left.
     #[must_use]
     pub fn draw(&self, thousandths: u32, now: Instant) -> bool {
+        self.draw_above(FLOOR, thousandths, now)
+    }
+
+    /// The same with another floor: so many in the window are always granted.
+    pub(crate) fn draw_above(&self, floor: u64, thousandths: u32, now: Instant) -> bool {
         let second = self.second(now);
         let at = (second % WINDOW) as usize;
         let requests =
             Bucket::before(&self.requests, second) + Bucket::count(self.requests[at].0.load(Relaxed), second);
-        let most = (requests * u64::from(thousandths) / 1_000).max(FLOOR);
+        let most = (requests * u64::from(thousandths) / 1_000).max(floor);
         let earlier = Bucket::before(&self.granted, second);
         // Only this second's bucket still grows, so who has drawn in between makes the exchange fail and is counted.
         let drawn = self.granted[at].0.fetch_update(Relaxed, Relaxed, |word| {

@@ -14,6 +14,7 @@
 //! - `algorithm`: one file for each way of choosing, and the draws that two of them share.
 //! - `tried`, `attempts`: one request's tries, as a state machine; `budget`, `backoff`: what further ones may cost, and
 //!   when they are made.
+//! - `hedge`: a second try beside a first that takes long.
 //! - `queue`: requests that wait until a backend has room.
 //! - `breaker`: who mostly fails gets nothing for a while.
 //! - `latency`: how long a backend takes to answer.
@@ -36,6 +37,7 @@ mod hash;
 pub mod health;
 mod latency;
 pub mod limit;
+mod hedge;
 mod live;
 mod md5;
 mod pool;
@@ -53,6 +55,7 @@ pub use hash::{hash, hash_address, mix};
 pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
+pub use hedge::{HedgeAfter, HedgeCounts, HedgePolicy, Hedging};
 pub use queue::{Leaving, Queue, QueueCounts, Ticket};
 pub use standing::{Pass, Phase, Standing, State};
 pub use tried::Tried;

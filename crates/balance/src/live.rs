@@ -15,6 +15,7 @@ use crate::budget::Budget;
 use crate::count::Count;
 use crate::health::{Report, Tally};
 use crate::latency::{self, Decay, Latency, LeastTime, Moment};
+use crate::hedge::{HedgeCounts, Hedging};
 use crate::queue::Queue;
 use crate::standing::{Pass, Phase, Standing, StandingWord};
 
@@ -163,6 +164,7 @@ impl PoolLive {
     /// Who waits for room.
     #[must_use]
     pub fn queue(&self) -> &Queue {
+    hedging: OnceLock<Box<Hedging>>,
         &self.queue
     }
 
@@ -178,6 +180,18 @@ impl PoolLive {
     }
 
     /// Whether a backend has failed too often in a row since the last time this was asked. Acquire, with the release of
+    /// What is known of requests that may be hedged. Takes memory from the first call on.
+    #[must_use]
+    pub fn hedging(&self) -> &Hedging {
+        self.hedging.get_or_init(Box::default)
+    }
+
+    /// What became of second tries, if requests may be hedged.
+    #[must_use]
+    pub fn hedges(&self) -> Option<HedgeCounts> {
+        self.hedging.get().map(|hedging| hedging.counts())
+    }
+
     /// [`BackendLive::report`]: who sees the alarm sees the streak.
     pub(crate) fn take_alarm(&self) -> bool {
         self.alarm.swap(false, Ordering::Acquire)

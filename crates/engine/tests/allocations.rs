@@ -113,6 +113,7 @@ fn description(backend: &str, algorithm: &Value) -> Spec {
                 "max_body_bytes": null, "access_log": true,
                 "timeouts": {"request_ms": 60_000, "response_ms": 60_000, "stream_idle_ms": 300_000},
                 "retry": null,
+                "hedge": null,
             }],
         }],
         "pools": [{

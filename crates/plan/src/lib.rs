@@ -14,6 +14,7 @@ mod access_log;
 mod algorithm;
 mod census;
 mod health;
+mod hedge;
 mod listener;
 mod plan;
 mod pool;

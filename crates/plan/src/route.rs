@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fairlead_balance::HedgePolicy;
+
 use crate::digest::Digest;
 use crate::error::{Errors, Place};
+use crate::hedge;
 use crate::listener::encoded_slashes;
 use crate::retry::Retry;
 use crate::router::Rule;
@@ -30,6 +33,8 @@ pub struct Route {
     pub timeouts: RouteTimeouts,
     /// Which of its requests are tried again.
     pub retry: Retry,
+    /// When a second try is made beside the first.
+    pub hedge: Option<HedgePolicy>,
 }
 
 /// How long a request may take.
@@ -71,6 +76,9 @@ impl Route {
             if let Some(retry) = &spec.retry {
                 Retry::check(retry, at.key("retry"), errors);
             }
+            if let Some(hedge) = spec.hedge {
+                hedge::check(hedge, at.key("hedge"), errors);
+            }
             match (id, rule, pool) {
                 (Some(id), Some(rule), Some(pool)) => {
                     let field = spec.request.id.as_deref().map(|name| names.field(name));
@@ -102,6 +110,7 @@ impl Route {
                 stream_idle: Duration::from_millis(spec.timeouts.stream_idle_ms),
             },
             retry: Retry::build(spec.retry.as_ref()),
+            hedge: spec.hedge.map(hedge::build),
         }
     }
 }

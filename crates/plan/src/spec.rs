@@ -6,6 +6,7 @@
 mod algorithm;
 mod breaker;
 mod health;
+mod hedge;
 mod queue;
 mod retry;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
 pub use breaker::CircuitBreaker;
 pub use health::PassiveHealth;
+pub use hedge::{Hedge, HedgeAfter};
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 
@@ -219,6 +221,9 @@ pub struct Route {
     /// `null`: after connect failures, and once after a reset of a safe request.
     #[serde(deserialize_with = "nullable")]
     pub retry: Option<Retry>,
+    /// `null`: no request has two tries at a time.
+    #[serde(deserialize_with = "nullable")]
+    pub hedge: Option<Hedge>,
 }
 
 /// All that is given must hold; an empty list is "not given".

@@ -10,6 +10,7 @@ from typing import Any
 from fairlead.compile.algorithm import algorithm
 from fairlead.compile.breaker import circuit_breaker
 from fairlead.compile.health import health
+from fairlead.compile.hedge import hedge
 from fairlead.compile.membership import backends
 from fairlead.compile.retry import retry
 from fairlead.compile.queue import queue
@@ -148,6 +149,7 @@ def _route(route: Route) -> Json:
         "access_log": route.access_log,
         "timeouts": _route_timeouts(route.timeouts),
         "retry": retry(route.retry),
+        "hedge": hedge(route.hedge),
     }
 
 

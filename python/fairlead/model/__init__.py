@@ -12,6 +12,7 @@ from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.configuration import Configuration
 from fairlead.model.health import PassiveHealth
+from fairlead.model.hedge import Hedge
 from fairlead.model.listener import (
     HttpOptions,
     Listener,
@@ -42,6 +43,7 @@ __all__ = [
     "HostPort",
     "HttpOptions",
     "IdleConnections",
+    "Hedge",
     "IpPort",
     "Listener",
     "ListenerTimeouts",

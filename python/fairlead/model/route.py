@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fairlead.model.definition import Definition
+from fairlead.model.hedge import Hedge
 from fairlead.model.match import Match
 from fairlead.model.retry import Retry
 from fairlead.model.value import Flag, HeaderName, Integer, Name, Timeout, Word
@@ -67,7 +68,6 @@ class Route(Definition):
         "access",
         "cors",
         "waf",
-        "hedge",
     )
     ONE_OF: ClassVar[tuple[str, ...]] = ("pool", "split", "redirect", "respond")
 
@@ -98,5 +98,13 @@ class Route(Definition):
             description="Which requests are tried again. Without it: after connect failures on up to 8 "
             "backends, and once after a reset if the method is safe.",
             examples=[{"on": ["connect_failure", "reset", "503"], "attempts": 3}],
+        ),
+    ] = None
+    hedge: Annotated[
+        Hedge | None,
+        Field(
+            description="Which requests are sent to a second backend while the first one takes its time: "
+            "those with a safe method and no body. Without it: none.",
+            examples=[{"after": "p95", "budget": "5%"}],
         ),
     ] = None

@@ -86,6 +86,14 @@ class QueueStats(_Report):
     """They found the queue full."""
 
 
+class HedgeStats(_Report):
+    """Second tries beside a first one."""
+
+    sent: int = 0
+    won: int = 0
+    """Theirs was the first answer."""
+
+
 class PoolStats(_Report):
     """A pool; ``generation`` counts the lists of members it was given.
 
@@ -97,6 +105,9 @@ class PoolStats(_Report):
     digest: str = ""
     queue: QueueStats | None = None
     """``None`` where nobody waits."""
+
+    hedges: HedgeStats | None = None
+    """``None`` while no request may have a second try."""
 
     backends: tuple[BackendStats, ...] = ()
 

@@ -52,6 +52,11 @@ impl Account {
         slot.counters().requests.add(1);
     }
 
+    /// It was the try at `slot` that counted, of two.
+    pub(super) fn served_by(&mut self, slot: &Slot) {
+        self.backend = Some(slot.place());
+    }
+
     /// The head of a final answer is there.
     pub(crate) fn answered(&mut self, status: u16, now: Instant) {
         self.status = status;

@@ -5,11 +5,12 @@ use std::task::{Context, Poll, ready};
 
 use fairlead_balance::Outcome;
 use fairlead_balance::health::Report;
-use fairlead_wire::http1::{Framing, Response, Scan, encode, parse};
+use fairlead_wire::http1::{Framing, Response, encode, parse};
 use fairlead_wire::{Head, Version};
 
 use super::breaking;
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
+use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
 use crate::filter::{hop_by_hop, via};
 use crate::http::failure::Failure;
@@ -27,50 +28,68 @@ impl Exchange {
     ) -> Result<Response, Trouble> {
         loop {
             let awaited = self.await_head(order, trial, gone.as_mut()).await;
-            let response = match awaited {
-                Ok(response) => response,
-                Err(fault) => return Err(self.without_answer(fault, order, trial)),
-            };
-            trial.connection.input.consume(response.len);
-            let status = self.answer.status();
-            if status >= 200 || response.upgrade {
-                let now = clock::now();
-                self.account.answered(status, now);
-                trial.slot.counters().codes.count(status);
-                trial.slot.report(order, said(&self.answer));
-                breaking::report(order, &trial.slot, status >= 500);
-                if let Some(sent) = trial.sending.sent_at() {
-                    trial.slot.took(now.saturating_duration_since(sent), now);
-                }
+            if let Some(response) = self.take_head(order, trial, awaited).await? {
                 return Ok(response);
             }
-            trial.interim = true;
-            if status == 100 {
-                trial.sending.go_on(order, &self.from_client);
+        }
+    }
+
+    /// What came: the head of the final answer, or an interim one that is passed on; then there is more to wait for.
+    pub(super) async fn take_head(
+        &mut self,
+        order: &Order<'_>,
+        trial: &mut Trial,
+        awaited: Result<Response, Obstacle>,
+    ) -> Result<Option<Response>, Trouble> {
+        let response = match awaited {
+            Ok(response) => response,
+            Err(obstacle) => return Err(self.without_answer(obstacle, order, trial)),
+        };
+        trial.connection.input.consume(response.len);
+        let status = self.answer.status();
+        if status >= 200 || response.upgrade {
+            self.answered(order, trial, status);
+            return Ok(Some(response));
+        }
+        trial.interim = true;
+        if status == 100 {
+            trial.sending.go_on(order, &self.from_client);
+        }
+        self.pass_on_interim(order).await?;
+        Ok(None)
+    }
+
+    /// The head of a final answer is here: everybody who wants to know is told.
+    fn answered(&mut self, order: &Order<'_>, trial: &Trial, status: u16) {
+        let now = clock::now();
+        self.account.answered(status, now);
+        trial.slot.counters().codes.count(status);
+        let said = said(&self.answer);
+        trial.slot.report(order, said);
+        breaking::report(order, &trial.slot, status >= 500);
+        if let Some(sent) = trial.sending.sent_at() {
+            let took = now.saturating_duration_since(sent);
+            trial.slot.took(took, now);
+            if trial.hedgeable {
+                order.route.pool.plan.live.hedging().observe(took);
             }
-            self.pass_on_interim(order).await?;
         }
     }
 
     /// The next head that the backend sends.
-    async fn await_head(
+    pub(super) async fn await_head(
         &mut self,
         order: &Order<'_>,
         trial: &mut Trial,
         mut gone: Gone<'_>,
     ) -> Result<Response, Obstacle> {
         let Self { request, answer, from_client, .. } = self;
-        let mut scan = Scan::default();
         poll_fn(|cx| {
-            let sent = trial.sending.poll(cx, order, from_client, &trial.connection.stream);
-            if let Poll::Ready(Err(failure)) = sent {
-                return Poll::Ready(Err(Obstacle::Request(failure)));
-            }
-            let head = poll_head(cx, order, &mut trial.connection, &mut scan, request.method(), answer);
+            let (sent, head) = poll_try(cx, order, trial, from_client, request.method(), answer);
             if head.is_ready() {
                 return head;
             }
-            if order.watches_client(sent.is_ready()) && gone.as_mut().poll(cx).is_ready() {
+            if order.watches_client(sent) && gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(Obstacle::Request(Failure::CLIENT_GONE)));
             }
             Poll::Pending
@@ -101,55 +120,58 @@ impl Exchange {
 
     /// What it means for the request that no head came.
     fn without_answer(&mut self, obstacle: Obstacle, order: &Order<'_>, trial: &mut Trial) -> Trouble {
-        let counters = trial.slot.counters();
         self.account.request_bytes = trial.sending.payload();
-        counters.bytes_out.add(trial.sending.sent());
-        let begun = trial.interim || !trial.connection.input.is_empty();
+        blame(obstacle, order, trial);
+        let begun = trial.has_begun();
         let member = trial.slot.index();
-        if obstacle.is_the_backends(trial.connection.is_reused()) {
-            breaking::report(order, &trial.slot, true);
-        }
-        match obstacle {
+        let reused = trial.connection.is_reused();
+        let request_replayable = trial.sending.is_replayable(order.request.body);
+        let outcome = match obstacle {
             Obstacle::Request(Failure::TRY_TIMEOUT) if !begun => {
-                counters.timeouts.add(1);
-                trial.slot.failed();
-                trial.slot.report(order, Report::TimedOut);
-                let request_replayable = trial.sending.is_replayable(order.request.body);
-                self.give_up(order, trial);
-                Trouble::Try(Outcome::TryTimedOut { member, request_replayable })
+                Outcome::TryTimedOut { member, request_replayable }
             }
-            Obstacle::Request(failure) => {
-                if failure == Failure::ANSWER_TIMEOUT || failure == Failure::TRY_TIMEOUT {
-                    counters.timeouts.add(1);
-                    trial.slot.report(order, Report::TimedOut);
-                    // It would have taken longer; that it took so long is known.
-                    if let Some(sent) = trial.sending.sent_at() {
-                        let now = clock::now();
-                        trial.slot.waited(now.saturating_duration_since(sent), now);
-                    }
-                }
-                failure.into()
+            Obstacle::Request(failure) | Obstacle::Answer(failure) => return failure.into(),
+            Obstacle::Broken if begun => return Failure::ANSWER_INCOMPLETE.into(),
+            Obstacle::Broken => Outcome::Reset { member, reused, answer_begun: false, request_replayable },
+        };
+        self.give_up(order, trial);
+        Trouble::Try(outcome)
+    }
+}
+
+/// What it says of its backend that a try got no head.
+pub(super) fn blame(obstacle: Obstacle, order: &Order<'_>, trial: &Trial) {
+    let Trial { connection, slot, sending, .. } = trial;
+    let counters = slot.counters();
+    counters.bytes_out.add(sending.sent());
+    if obstacle.is_the_backends(connection.is_reused()) {
+        breaking::report(order, slot, true);
+    }
+    match obstacle {
+        Obstacle::Request(Failure::TRY_TIMEOUT) if !trial.has_begun() => {
+            counters.timeouts.add(1);
+            slot.failed();
+            slot.report(order, Report::TimedOut);
+        }
+        Obstacle::Request(Failure::ANSWER_TIMEOUT | Failure::TRY_TIMEOUT) => {
+            counters.timeouts.add(1);
+            slot.report(order, Report::TimedOut);
+            let now = clock::now();
+            // It would have taken longer; that it took so long is known.
+            if let Some(sent) = sending.sent_at() {
+                slot.waited(now.saturating_duration_since(sent), now);
             }
-            Obstacle::Answer(failure) => {
-                trial.slot.report(order, Report::Errored);
-                failure.into()
+        }
+        Obstacle::Request(_) => {}
+        Obstacle::Answer(_) => slot.report(order, Report::Errored),
+        Obstacle::Broken => {
+            counters.resets.add(1);
+            // One that was closed while it lay idle says nothing about the backend.
+            if !connection.is_reused() {
+                slot.failed();
             }
-            Obstacle::Broken => {
-                counters.resets.add(1);
-                // One that was closed while it lay idle says nothing about the backend.
-                if !trial.connection.is_reused() {
-                    trial.slot.failed();
-                }
-                if begun || !trial.connection.is_reused() {
-                    trial.slot.report(order, Report::Reset);
-                }
-                if begun {
-                    return Failure::ANSWER_INCOMPLETE.into();
-                }
-                let reused = trial.connection.is_reused();
-                let request_replayable = trial.sending.is_replayable(order.request.body);
-                self.give_up(order, trial);
-                Trouble::Try(Outcome::Reset { member, reused, answer_begun: false, request_replayable })
+            if trial.has_begun() || !connection.is_reused() {
+                slot.report(order, Report::Reset);
             }
         }
     }
@@ -167,7 +189,7 @@ fn said(answer: &Head) -> Report {
 
 /// Why no head came.
 #[derive(Clone, Copy)]
-enum Obstacle {
+pub(super) enum Obstacle {
     /// The client's fault, or a limit.
     Request(Failure),
     /// The backend sent what is no head.
@@ -177,6 +199,11 @@ enum Obstacle {
 }
 
 impl Obstacle {
+    /// Whether another try under way changes nothing about it.
+    pub(super) fn is_the_requests(self) -> bool {
+        matches!(self, Self::Request(_))
+    }
+
     /// Whether it speaks against the backend. That a `reused` connection broke doesn't: it was closed while it lay idle.
     fn is_the_backends(self, reused: bool) -> bool {
         match self {
@@ -187,18 +214,33 @@ impl Obstacle {
     }
 }
 
+/// Sends what can be sent and reads what is here. Says besides whether there is nothing left to send.
+pub(super) fn poll_try(
+    cx: &mut Context<'_>,
+    order: &Order<'_>,
+    trial: &mut Trial,
+    received: &mut Buffer,
+    method: &[u8],
+    answer: &mut Head,
+) -> (bool, Poll<Result<Response, Obstacle>>) {
+    let sent = trial.sending.poll(cx, order, received, &trial.connection.stream);
+    if let Poll::Ready(Err(failure)) = sent {
+        return (true, Poll::Ready(Err(Obstacle::Request(failure))));
+    }
+    (sent.is_ready(), poll_head(cx, order, trial, method, answer))
+}
+
 /// Receives and reads until the head is whole. Nothing is held while the backend is silent.
 fn poll_head(
     cx: &mut Context<'_>,
     order: &Order<'_>,
-    connection: &mut Connection,
-    scan: &mut Scan,
+    trial: &mut Trial,
     method: &[u8],
     answer: &mut Head,
 ) -> Poll<Result<Response, Obstacle>> {
     let deadline = &order.client.deadline;
     let limits = &order.listener.plan.http.limits;
-    let Connection { stream, input, .. } = connection;
+    let Trial { connection: Connection { stream, input, .. }, scan, .. } = trial;
     loop {
         if !input.is_empty() {
             match parse::response(input.filled(), scan, limits, method, answer) {

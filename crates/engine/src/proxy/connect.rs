@@ -74,7 +74,8 @@ pub(super) async fn connect(
     }
 }
 
-fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble {
+/// What it means that a connection to the backend of `slot` wasn't made.
+pub(super) fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble {
     let timed_out = match failure {
         // Ours: another backend would do no better.
         DialFailure::Resource(_) => return Failure::NO_RESOURCES.into(),

@@ -1,11 +1,12 @@
 //! One request to its answer. In order: [`connect`] picks a backend and gets a connection to it, [`sending`] sends the
-//! request, [`awaiting`] waits for the head of the answer and passes interim ones on, [`relay`] gives the answer to the
-//! client, [`upgrade`] what switches protocols. The one way back is a further try, which
-//! [`Attempts`] decides on.
+//! request, [`awaiting`] waits for the head of the answer and passes interim ones on, [`hedge`] makes a second try beside
+//! one that takes long, [`relay`] gives the answer to the client, [`upgrade`] what switches protocols. The one way back is
+//! a further try, which [`Attempts`] decides on.
 //!
 //! [`connect`]: super::connect
 //! [`sending`]: super::sending
 //! [`awaiting`]: super::awaiting
+//! [`hedge`]: super::hedge
 //! [`relay`]: super::relay
 //! [`upgrade`]: super::upgrade
 
@@ -14,7 +15,8 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use fairlead_balance::{Action, Attempts, Outcome};
+use fairlead_balance::{Attempts, Outcome};
+use fairlead_wire::http1::Scan;
 use fairlead_wire::{Head, http1};
 
 use super::account::Account;
@@ -109,8 +111,23 @@ pub(super) struct Trial {
     pub(super) connection: Connection,
     pub(super) slot: Slot,
     pub(super) sending: Sending,
+    /// How far its head was looked at.
+    pub(super) scan: Scan,
     /// An interim answer went to the client.
     pub(super) interim: bool,
+    /// The time it takes is one of those by which requests are hedged.
+    pub(super) hedgeable: bool,
+}
+
+impl Trial {
+    pub(super) fn new(connection: Connection, slot: Slot, sending: Sending) -> Self {
+        Self { connection, slot, sending, scan: Scan::default(), interim: false, hedgeable: false }
+    }
+
+    /// Something of an answer has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.interim || !self.connection.input.is_empty()
+    }
 }
 
 impl Exchange {
@@ -189,9 +206,23 @@ impl Exchange {
         self.account.sent_to(&slot);
         let sending = Sending::new(order, &self.request, &self.from_client);
     /// A try, at the place that was `found` already or else at one that is picked.
-        let mut trial = Trial { connection, slot, sending, interim: false };
-        let response = self.await_answer(order, &mut trial, gone.as_mut()).await?;
-        let trial = self.accept(order, attempts, trial, &response)?;
+        let mut trial = Trial::new(connection, slot, sending);
+        let response = match super::hedge::delay(order, &self.request, attempts, &mut trial) {
+            None => self.await_answer(order, &mut trial, gone.as_mut()).await?,
+            Some(after) => self.await_hedged(order, attempts, &mut trial, after, gone.as_mut()).await?,
+        };
+        if let Some(action) = self.repeats(order, attempts, &trial) {
+            match self.next_place(order, attempts, &mut trial, action, gone.as_mut()).await? {
+                NextPlace::Other(slot) => {
+                    drop(super::retry::discard(order, trial, &response));
+                    return Err(Trouble::Answered(slot));
+                }
+                NextPlace::Same => {
+                    return Err(Trouble::Answered(super::retry::discard(order, trial, &response)));
+                }
+                NextPlace::None => {}
+            }
+        }
         if response.upgrade {
         found: Option<Slot>,
             return Ok(self.upgrade(order, trial)?);

@@ -7,6 +7,7 @@ mod awaiting;
 mod breaking;
 mod connect;
 pub(crate) mod exchange;
+mod hedge;
 mod key;
 pub(crate) mod pump;
 mod relay;

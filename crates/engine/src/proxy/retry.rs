@@ -70,8 +70,10 @@ impl Exchange {
             Action::Queue => self.queues = true,
             Action::Wait(time) => wait(order, time, gone).await?,
             Action::Answer(failure) => return Err(failure.into()),
-            // Said only of answers that have begun, or that are here; those don't come to this.
-            Action::Cut | Action::Pass => return Err(Failure::ANSWER_INCOMPLETE),
+            // Said only of tries that go on, and of answers that have begun or are here; those don't come to this.
+            Action::Cut | Action::Pass | Action::Hedge | Action::Keep => {
+                return Err(Failure::ANSWER_INCOMPLETE);
+            }
         }
         if let Some(replay) = replay {
             replay.restore(&mut self.from_client);

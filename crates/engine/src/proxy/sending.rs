@@ -51,6 +51,14 @@ impl Sending {
         Self::with(Pump::new(&job, out).keeping(replay), None)
     }
 
+    /// A second time, beside a try that goes on: the limits are that one's. Only for requests without a body.
+    pub(super) fn beside(order: &Order<'_>, head: &Head, received: &Buffer) -> Self {
+        let job = Job { read: None, write: None, ..job(order) };
+        let mut out = received.sibling();
+        encode::request(head, job.framing, out.tail());
+        Self { answering: true, ..Self::with(Pump::new(&job, out), None) }
+    }
+
     fn with(pump: Pump, held_back: Option<Job>) -> Self {
         Self { pump, state: State::Moving, held_back, sent_at: None, answering: false }
     }

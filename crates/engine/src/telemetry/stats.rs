@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairlead_balance::{BreakerState, QueueCounts, Standing, State};
+use fairlead_balance::{BreakerState, HedgeCounts, QueueCounts, Standing, State};
 use fairlead_plan as plan;
 use fairlead_plan::Membership;
 use fairlead_plan::spec::BackendAddress;
@@ -104,6 +104,8 @@ pub struct PoolStats {
     pub digest: String,
     /// Those that came while all were full, if they may wait.
     pub queue: Option<QueueStats>,
+    /// Second tries, if requests may have them.
+    pub hedges: Option<HedgeStats>,
     pub backends: Vec<BackendStats>,
 }
 
@@ -114,6 +116,14 @@ pub struct QueueStats {
     pub served: u64,
     pub timed_out: u64,
     pub refused: u64,
+}
+
+/// Second tries beside first ones.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct HedgeStats {
+    pub sent: u64,
+    /// Theirs was the first answer.
+    pub won: u64,
 }
 
 /// One backend.
@@ -248,6 +258,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 generation: *generation,
                 digest: format!("{:016x}", picker.digest()),
                 queue: queue(pool),
+                hedges: pool.live.hedges().map(|HedgeCounts { sent, won }| HedgeStats { sent, won }),
                 backends: served.map(|(plan, counters)| judged(plan, counters)).collect(),
             })
         })
@@ -262,6 +273,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 generation: 0,
                 digest: String::new(),
                 queue: None,
+                hedges: None,
                 backends: vec![last],
             });
         }

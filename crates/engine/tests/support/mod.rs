@@ -62,6 +62,7 @@ pub(crate) fn listener(name: &str, binds: &[Value]) -> Value {
             "access_log": true,
             "timeouts": {"request_ms": null, "response_ms": 60_000, "stream_idle_ms": 300_000},
                 "retry": null,
+                "hedge": null,
         }],
     })
 }

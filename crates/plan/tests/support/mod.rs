@@ -77,6 +77,7 @@ pub(crate) fn route(hosts: &[&str], paths: &[&str]) -> Route {
         "access_log": true,
         "timeouts": {"request_ms": null, "response_ms": 60_000, "stream_idle_ms": 300_000},
         "retry": null,
+        "hedge": null,
     }))
     .expect("the route is whole");
     route.r#match = Match {

@@ -158,6 +158,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
                 "max_body_bytes": null, "access_log": true,
                 "timeouts": {"request_ms": null, "response_ms": 60_000, "stream_idle_ms": 300_000},
                 "retry": null,
+                "hedge": null,
             }],
         }],
         "pools": [{

@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 
-use super::{Kind, Page};
+use super::{Kind, Page, sorted};
 use crate::engine::{Shared, State};
 use crate::telemetry::stats;
 
 pub(super) fn render(shared: &Shared, page: &mut Page) {
     let state = shared.state();
     queues(&state, page);
+    hedges(&state, page);
 }
 
 fn queues(state: &State, page: &mut Page) {
@@ -26,6 +27,19 @@ fn queues(state: &State, page: &mut Page) {
         for (outcome, count) in outcomes {
             let labels: [(&str, &dyn Display); 2] = [("pool", pool), ("outcome", &outcome)];
             page.sample("fairlead_queue_requests_total", &labels, count);
+        }
+    }
+}
+
+fn hedges(state: &State, page: &mut Page) {
+    let pools = state.plan.iter().flat_map(|plan| &plan.pools);
+    let hedged = pools.filter_map(|pool| Some((&*pool.name, pool.live.hedges()?))).collect();
+    let help = "Second tries beside a first one; won: those whose answer was the first.";
+    page.family("fairlead_hedges_total", Kind::Counter, help);
+    for (pool, counts) in sorted(hedged) {
+        for (outcome, count) in [("sent", counts.sent), ("won", counts.won)] {
+            let labels: [(&str, &dyn Display); 2] = [("pool", &pool), ("outcome", &outcome)];
+            page.sample("fairlead_hedges_total", &labels, count);
         }
     }
 }
