@@ -17,6 +17,7 @@
 //! - `hedge`: a second try beside a first that takes long.
 //! - `queue`: requests that wait until a backend has room.
 //! - `breaker`: who mostly fails gets nothing for a while.
+//! - `adaptive`: how many requests a backend bears at a time.
 //! - `latency`: how long a backend takes to answer.
 //! - [`health`]: what checks say and traffic shows, and what share of its weight that leaves a backend.
 //! - `hash`, `md5`: hashes that all nodes agree on.
@@ -25,6 +26,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adaptive;
 mod algorithm;
 mod attempts;
 mod backoff;
@@ -35,9 +37,9 @@ mod cursor;
 mod group;
 mod hash;
 pub mod health;
+mod hedge;
 mod latency;
 pub mod limit;
-mod hedge;
 mod live;
 mod md5;
 mod pool;
@@ -45,6 +47,7 @@ mod queue;
 mod standing;
 mod tried;
 
+pub use adaptive::{Bounds, MaxInFlight};
 pub use algorithm::{Algorithm, HashTable, Random, Score};
 pub use attempts::{Action, Attempts, Failure, Means, Outcome, RetryPolicy};
 pub use backoff::backoff;
@@ -52,10 +55,10 @@ pub use breaker::{BreakerPolicy, BreakerState, Breaking};
 pub use budget::Budget;
 pub use cursor::Cursor;
 pub use hash::{hash, hash_address, mix};
+pub use hedge::{HedgeAfter, HedgeCounts, HedgePolicy, Hedging};
 pub use latency::{Average, LeastTime};
 pub use live::{BackendLive, Live, PoolLive};
 pub use pool::{Ask, Known, Member, NoBackend, Options, Picker, Pool};
-pub use hedge::{HedgeAfter, HedgeCounts, HedgePolicy, Hedging};
 pub use queue::{Leaving, Queue, QueueCounts, Ticket};
 pub use standing::{Pass, Phase, Standing, State};
 pub use tried::Tried;

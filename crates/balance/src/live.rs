@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
+use crate::adaptive::{Bounds, Limiter, MaxInFlight};
 use crate::breaker::{BreakerPolicy, Breaking, Outcomes};
 use crate::budget::Budget;
 use crate::count::Count;
 use crate::health::{Report, Tally};
-use crate::latency::{self, Decay, Latency, LeastTime, Moment};
 use crate::hedge::{HedgeCounts, Hedging};
+use crate::latency::{self, Decay, Latency, LeastTime, Moment};
 use crate::queue::Queue;
 use crate::standing::{Pass, Phase, Standing, StandingWord};
 
@@ -73,6 +74,8 @@ impl Live {
                 backend.incarnation.add();
                 backend.traffic.latency.forget();
                 backend.outcomes.forget();
+                backend.limiter.forget();
+                backend.traffic.limit.store(0, Ordering::Relaxed);
                 backend.traffic.standing.renew();
                 backend.changed(true);
             }
@@ -135,6 +138,7 @@ pub struct BackendLive {
     traffic: CachePadded<Traffic>,
     incarnation: Count,
     outcomes: Outcomes,
+    limiter: Limiter,
     pool: Arc<PoolLive>,
 }
 
@@ -142,6 +146,8 @@ pub struct BackendLive {
 struct Traffic {
     in_flight: Count,
     idle: Count,
+    /// What was found for a limit that adapts; 0: nothing yet.
+    limit: AtomicU32,
     standing: StandingWord,
     latency: Latency,
     tally: Tally,
@@ -158,13 +164,13 @@ pub struct PoolLive {
     alarm: AtomicBool,
     retries: Budget,
     queue: Queue,
+    hedging: OnceLock<Box<Hedging>>,
 }
 
 impl PoolLive {
     /// Who waits for room.
     #[must_use]
     pub fn queue(&self) -> &Queue {
-    hedging: OnceLock<Box<Hedging>>,
         &self.queue
     }
 
@@ -174,12 +180,6 @@ impl PoolLive {
         &self.retries
     }
 
-    /// Acquire, with the release of [`BackendLive::stand`]: who sees a change counted sees the standing it counts.
-    pub(crate) fn changes(&self) -> u32 {
-        self.changes.load(Ordering::Acquire)
-    }
-
-    /// Whether a backend has failed too often in a row since the last time this was asked. Acquire, with the release of
     /// What is known of requests that may be hedged. Takes memory from the first call on.
     #[must_use]
     pub fn hedging(&self) -> &Hedging {
@@ -192,6 +192,12 @@ impl PoolLive {
         self.hedging.get().map(|hedging| hedging.counts())
     }
 
+    /// Acquire, with the release of [`BackendLive::stand`]: who sees a change counted sees the standing it counts.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Whether a backend has failed too often in a row since the last time this was asked. Acquire, with the release of
     /// [`BackendLive::report`]: who sees the alarm sees the streak.
     pub(crate) fn take_alarm(&self) -> bool {
         self.alarm.swap(false, Ordering::Acquire)
@@ -268,6 +274,22 @@ impl BackendLive {
 
     pub(crate) fn latency(&self) -> &Latency {
         &self.traffic.latency
+    }
+
+    /// How many requests it may have at a time.
+    #[inline]
+    pub(crate) fn limit(&self, max: MaxInFlight) -> u32 {
+        match max {
+            MaxInFlight::Fixed(max) => max,
+            MaxInFlight::Adaptive(bounds) => bounds.hold(self.traffic.limit.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Takes how a request ended for a limit that adapts: answered after this time, or as one of too many.
+    pub(crate) fn adapt(&self, answered: Option<Duration>, bounds: Bounds, now: Instant) {
+        if let Some(limit) = self.limiter.take(answered, self.in_flight(), bounds, now) {
+            self.traffic.limit.store(limit, Ordering::Relaxed);
+        }
     }
 
     /// Lets a request in that has picked it, if its circuit breaker does. What becomes of the request is said by

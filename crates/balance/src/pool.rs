@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::quality::FixedState;
 
+use crate::adaptive::MaxInFlight;
 use crate::algorithm::seats::take;
 use crate::algorithm::{Algorithm, Pick, Random};
 use crate::cursor::Cursor;
@@ -28,7 +29,7 @@ pub struct Member {
     /// Its share of the traffic, 0 to 65535. A member of weight 0 is never picked.
     pub weight: u32,
     /// Requests it takes at a time, over all workers; `None`: any number.
-    pub max_in_flight: Option<u32>,
+    pub max_in_flight: Option<MaxInFlight>,
     /// Where it is.
     pub zone: Option<Arc<str>>,
     /// It helps out only while no member that isn't a backup can be used.
@@ -60,7 +61,9 @@ impl Pool {
         });
         let rotation = rotation(algorithm, &members, options);
         let pool = members.first().map(|member| Arc::clone(member.live.pool())).unwrap_or_default();
-        Picker { algorithm, members, tiers, pool, rotation }
+        let adapts =
+            members.iter().any(|member| matches!(member.max_in_flight, Some(MaxInFlight::Adaptive(_))));
+        Picker { algorithm, members, tiers, pool, rotation, adapts }
     }
 }
 
@@ -73,6 +76,8 @@ pub struct Picker {
     tiers: [Tier; 2],
     pool: Arc<PoolLive>,
     rotation: u64,
+    /// Some limit does.
+    adapts: bool,
 }
 
 /// What a request asks for.
@@ -151,6 +156,25 @@ impl Picker {
         {
             member.live.observe(took, now, how);
         }
+    }
+
+    /// Takes how a request to `member` ended, if its limit adapts: it was answered after this time, or as one of too many, or
+    /// so late that nobody waited for it. To be told while it counts as in flight.
+    #[inline]
+    pub fn adapt(&self, member: usize, answered: Option<Duration>, now: Instant) {
+        if self.adapts
+            && let Some(member) = self.members.get(member)
+            && let Some(MaxInFlight::Adaptive(bounds)) = member.max_in_flight
+        {
+            member.live.adapt(answered, bounds, now);
+        }
+    }
+
+    /// How many requests `member` may have at a time now; `None` for any number.
+    #[must_use]
+    pub fn limit(&self, member: usize) -> Option<u32> {
+        let member = self.members.get(member)?;
+        member.max_in_flight.map(|max| member.live.limit(max))
     }
 
     /// A try with `member` failed before an answer: by time it is as bad as an answer of a second, lest a member that refuses

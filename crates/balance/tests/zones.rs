@@ -3,7 +3,7 @@
 mod support;
 
 use fairlead_balance::{
-    Algorithm, Ask, Live, Member, NoBackend, Options, Picker, Pool, Standing, State, Tried,
+    Algorithm, Ask, Live, MaxInFlight, Member, NoBackend, Options, Picker, Pool, Standing, State, Tried,
 };
 use support::{ALL, KEYED, Worker, member, tried};
 
@@ -76,7 +76,11 @@ fn with_a_key_it_is_always_the_same_that_spill() {
 #[test]
 fn other_zones_help_out_when_the_own_is_full() {
     let live = Live::new();
-    let near = |id: &str| Member { zone: Some("here".into()), max_in_flight: Some(1), ..member(&live, id) };
+    let near = |id: &str| Member {
+        zone: Some("here".into()),
+        max_in_flight: Some(MaxInFlight::Fixed(1)),
+        ..member(&live, id)
+    };
     let members = vec![near("a"), near("b"), member(&live, "c")];
     let options = Options { zone: Some("here".into()) };
     let picker = Pool::build(Algorithm::RoundRobin, members, &options);
@@ -120,7 +124,7 @@ fn a_request_that_has_been_to_all_others_goes_to_a_backup() {
 #[test]
 fn full_members_are_not_helped_out_by_backups() {
     let live = Live::new();
-    let full = Member { max_in_flight: Some(1), ..member(&live, "a") };
+    let full = Member { max_in_flight: Some(MaxInFlight::Fixed(1)), ..member(&live, "a") };
     let members = vec![full, Member { backup: true, ..member(&live, "b") }];
     let picker = Pool::build(Algorithm::RoundRobin, members, &Options::default());
     let mut worker = Worker::new(&picker);

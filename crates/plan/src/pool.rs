@@ -50,7 +50,7 @@ pub struct Pool {
 }
 
 /// How many wait while all backends are full, and how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueOptions {
     /// At the most, over all workers.
     pub size: u32,
@@ -158,6 +158,15 @@ fn saturating(limit: u64) -> u32 {
     u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
+fn max_in_flight(spec: spec::MaxInFlight) -> balance::MaxInFlight {
+    match spec {
+        spec::MaxInFlight::Fixed(max) => balance::MaxInFlight::Fixed(saturating(max)),
+        spec::MaxInFlight::Adaptive(spec::Adaptive { adaptive: spec::Bounds { min, max } }) => {
+            balance::MaxInFlight::Adaptive(balance::Bounds { min, max })
+        }
+    }
+}
+
 impl Membership {
     /// Builds a list that came by `members`, or refuses it whole. `live` keeps the state of backends that stay.
     pub fn build(
@@ -193,7 +202,7 @@ impl Membership {
                     spec.id.clone()
                 },
                 weight: spec.weight,
-                max_in_flight: spec.max_in_flight.map(saturating),
+                max_in_flight: spec.max_in_flight.map(max_in_flight),
                 zone: spec.zone.as_deref().map(Into::into),
                 backup: spec.backup,
                 live: Arc::clone(&backend.live),
@@ -252,8 +261,16 @@ fn check_backends(
             let message = format_args!("{} is above the highest weight, {MAX_WEIGHT}", backend.weight);
             errors.add(at.key("weight"), message);
         }
-        if backend.max_in_flight == Some(0) {
-            errors.add(at.key("max_in_flight"), "must be at least 1: weight 0 takes no new work");
+        match backend.max_in_flight {
+            Some(spec::MaxInFlight::Fixed(0)) => {
+                errors.add(at.key("max_in_flight"), "must be at least 1: weight 0 takes no new work");
+            }
+            Some(spec::MaxInFlight::Adaptive(spec::Adaptive { adaptive: spec::Bounds { min, max } }))
+                if min == 0 || min > max =>
+            {
+                errors.add(at.key("max_in_flight"), format_args!("{min} to {max} is no range from 1 on"));
+            }
+            _ => {}
         }
         match &backend.address {
             spec::BackendAddress::Ip(address) if address.port() == 0 => {

@@ -7,6 +7,7 @@ mod algorithm;
 mod breaker;
 mod health;
 mod hedge;
+mod max_in_flight;
 mod queue;
 mod retry;
 
@@ -16,6 +17,7 @@ pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
 pub use breaker::CircuitBreaker;
 pub use health::PassiveHealth;
 pub use hedge::{Hedge, HedgeAfter};
+pub use max_in_flight::{Adaptive, Bounds, MaxInFlight};
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 
@@ -331,7 +333,7 @@ pub struct Backend {
     pub weight: u32,
     /// Requests at once over all workers.
     #[serde(deserialize_with = "nullable")]
-    pub max_in_flight: Option<u64>,
+    pub max_in_flight: Option<MaxInFlight>,
     /// Where it is.
     #[serde(deserialize_with = "nullable")]
     pub zone: Option<String>,

@@ -43,7 +43,7 @@ def _pool(pool: Pool) -> Iterator[Hint]:
     limits = [
         pool.max_in_flight if each.max_in_flight is None else each.max_in_flight for each in pool.backends
     ]
-    known = [limit for limit in limits if limit is not None]
+    known = [limit for limit in limits if isinstance(limit, int)]
     if len(known) == len(limits) and sum(known) <= FEW_SLOTS:
         yield (
             ("max_in_flight",),

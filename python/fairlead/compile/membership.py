@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from fairlead.model import Backend, HostPort, IpPort, Pool, UnixPath
+from fairlead.model import Adaptive, AdaptiveLimit, Backend, HostPort, IpPort, MaxInFlight, Pool, UnixPath
 
 __all__ = ["Address", "backends", "literal_backends", "members", "names"]
 
@@ -53,14 +53,21 @@ def members(
 
 
 def _member(pool: Pool, backend: Backend, target: IpPort | UnixPath, resolved_to: str = "") -> dict[str, Any]:
-    limit = backend.max_in_flight
+    limit = pool.max_in_flight if backend.max_in_flight is None else backend.max_in_flight
     return {
         "id": backend.id + resolved_to,
         # So that tables of all nodes agree, however a name resolves or an address is written.
         "hash_name": backend.name + resolved_to if backend.name else str(target),
         "address": {"unix": target.path} if isinstance(target, UnixPath) else {"ip": str(target)},
         "weight": backend.weight,
-        "max_in_flight": pool.max_in_flight if limit is None else limit,
+        "max_in_flight": _limit(limit),
         "zone": backend.zone,
         "backup": backend.backup,
     }
+
+
+def _limit(limit: MaxInFlight) -> int | dict[str, Any] | None:
+    if limit is None or isinstance(limit, int):
+        return limit
+    bounds = limit.adaptive if isinstance(limit, AdaptiveLimit) else Adaptive()
+    return {"adaptive": {"min": bounds.min, "max": bounds.max}}

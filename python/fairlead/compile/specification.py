@@ -12,8 +12,8 @@ from fairlead.compile.breaker import circuit_breaker
 from fairlead.compile.health import health
 from fairlead.compile.hedge import hedge
 from fairlead.compile.membership import backends
-from fairlead.compile.retry import retry
 from fairlead.compile.queue import queue
+from fairlead.compile.retry import retry
 from fairlead.model import (
     AccessLog,
     AnyAddress,

@@ -23,6 +23,7 @@ from fairlead.model.listener import (
 )
 from fairlead.model.logs import AccessLog, Logging
 from fairlead.model.match import Match, PathRegex
+from fairlead.model.max_in_flight import Adaptive, AdaptiveLimit, MaxInFlight
 from fairlead.model.pool import Backend, IdleConnections, Pool, PoolTimeouts
 from fairlead.model.queue import Queue
 from fairlead.model.resolver import Resolver
@@ -32,6 +33,8 @@ from fairlead.model.runtime import Runtime
 
 __all__ = [
     "AccessLog",
+    "Adaptive",
+    "AdaptiveLimit",
     "Admin",
     "Algorithm",
     "AnyAddress",
@@ -40,15 +43,16 @@ __all__ = [
     "Bind",
     "CircuitBreaker",
     "Configuration",
+    "Hedge",
     "HostPort",
     "HttpOptions",
     "IdleConnections",
-    "Hedge",
     "IpPort",
     "Listener",
     "ListenerTimeouts",
     "Logging",
     "Match",
+    "MaxInFlight",
     "NameServer",
     "PassiveHealth",
     "PathRegex",

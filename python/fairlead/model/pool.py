@@ -9,6 +9,7 @@ from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.health import PassiveHealth
+from fairlead.model.max_in_flight import MaxInFlight
 from fairlead.model.queue import Queue
 from fairlead.model.value import Flag, Integer, Listed, Name, Timeout, Word, refuse
 from fairlead.units import Duration, Share
@@ -32,12 +33,6 @@ def _slow_start(value: Duration) -> Duration:
 
 LONGEST_SLOW_START = Duration(3_600_000)
 LONGEST_DRAIN = Duration(3_600_000)
-
-
-MaxInFlight = Annotated[
-    Annotated[Integer, Field(ge=1)] | None,
-    Field(description="The most requests at once; a backend that has them is skipped.", examples=[200]),
-]
 
 
 class Backend(Definition):

@@ -62,6 +62,9 @@ class BackendStats(_Report):
 
     breaker: Literal["closed", "open", "half_open"] = "closed"
     in_flight: int = 0
+    max_in_flight: int | None = None
+    """The most of them: what is configured, or what an adaptive limit is now."""
+
     idle: int = 0
     requests: int = 0
     codes: dict[str, int] = Field(default_factory=dict)

@@ -71,12 +71,28 @@ def test_a_sound_configuration_needs_no_advice() -> None:
             "pools.app.timeouts.connect",
             "30s passes",
         ),
+        (
+            {"pools": {"app": {**TWO, "circuit_breaker": {}}}},
+            "pools.app.circuit_breaker",
+            "the other one has all of its load",
+        ),
+        ({"pools": {"app": {**TWO, "queue": {}}}}, "pools.app.queue", "nobody ever waits"),
     ],
 )
 def test_what_an_expert_would_say(parts: dict[str, Any], path: str, text: str) -> None:
     found = hints(**parts)
     assert list(found) == [path]
     assert text in found[path]
+
+
+def test_hedges_that_help_nobody_are_told() -> None:
+    at = "listeners.web.routes[0].hedge"
+    assert routes({"hedge": {}}) == {}
+    assert "none but one" in routes({"hedge": {"budget": "0%"}})[f"{at}.budget"]
+    assert "up to 50% more" in routes({"hedge": {"budget": "50%"}})[f"{at}.budget"]
+    web = {"bind": ":0", "routes": [{"pool": "app", "hedge": {}}]}
+    one = hints(listeners={"web": web}, pools={"app": {"backends": ["127.0.0.1:1"]}})
+    assert "one backend" in one[at]
 
 
 def test_weights_that_are_all_0_leave_nobody_to_ask() -> None:

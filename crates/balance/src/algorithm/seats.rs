@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::adaptive::MaxInFlight;
 use crate::live::BackendLive;
 use crate::tried::Tried;
 
@@ -11,7 +12,7 @@ pub(crate) struct Seat {
     pub(crate) live: Arc<BackendLive>,
     pub(crate) weight: u32,
     pub(crate) member: u32,
-    pub(crate) limit: Option<u32>,
+    pub(crate) limit: Option<MaxInFlight>,
 }
 
 impl Seat {
@@ -35,13 +36,13 @@ impl Seat {
 }
 
 /// Takes a slot at a backend, if there is one.
-pub(crate) fn take(live: &BackendLive, limit: Option<u32>) -> bool {
+pub(crate) fn take(live: &BackendLive, limit: Option<MaxInFlight>) -> bool {
     match limit {
         None => {
             live.begin();
             true
         }
-        Some(max) => live.try_begin(max),
+        Some(max) => live.try_begin(live.limit(max)),
     }
 }
 
@@ -97,7 +98,8 @@ impl Seats {
     /// Not tried, and not full as far as a look can tell.
     pub(crate) fn has_room(&self, seat: usize, tried: &Tried) -> bool {
         let seat = &self.seats[seat];
-        seat.limit.is_none_or(|max| seat.live.in_flight() < max) && !tried.contains(seat.member as usize)
+        seat.limit.is_none_or(|max| seat.live.in_flight() < seat.live.limit(max))
+            && !tried.contains(seat.member as usize)
     }
 
     /// Open, not tried, and not full as far as a look can tell.

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use fairlead_balance::{
-    Algorithm, Ask, Average, Cursor, HashTable, LeastTime, Live, Member, NoBackend, Options, Picker, Pool,
-    Random, Score, Tried,
+    Algorithm, Ask, Average, Cursor, HashTable, LeastTime, Live, MaxInFlight, Member, NoBackend, Options,
+    Picker, Pool, Random, Score, Tried,
 };
 
 pub(crate) const TIME: LeastTime = LeastTime { average: Average::PeakEwma, window: Duration::from_secs(10) };
@@ -79,7 +79,7 @@ pub(crate) fn picker_with_limits(algorithm: Algorithm, members: &[(u32, Option<u
     let live = Live::new();
     let sit = |(index, &(weight, max_in_flight)): (usize, &(u32, Option<u32>))| {
         let id = index.to_string();
-        Member { weight, max_in_flight, ..member(&live, &id) }
+        Member { weight, max_in_flight: max_in_flight.map(MaxInFlight::Fixed), ..member(&live, &id) }
     };
     Pool::build(algorithm, members.iter().enumerate().map(sit).collect(), &Options::default())
 }

@@ -67,9 +67,17 @@ impl Exchange {
         let said = said(&self.answer);
         trial.slot.report(order, said);
         breaking::report(order, &trial.slot, status >= 500);
+        // 503 is said of the backend's load; 429, of what one client asks for.
+        if status == 503 {
+            trial.slot.adapt(None, now);
+        }
         if let Some(sent) = trial.sending.sent_at() {
             let took = now.saturating_duration_since(sent);
             trial.slot.took(took, now);
+            // An error may be quick because nothing was done.
+            if said == Report::Answered {
+                trial.slot.adapt(Some(took), now);
+            }
             if trial.hedgeable {
                 order.route.pool.plan.live.hedging().observe(took);
             }
@@ -151,12 +159,14 @@ pub(super) fn blame(obstacle: Obstacle, order: &Order<'_>, trial: &Trial) {
         Obstacle::Request(Failure::TRY_TIMEOUT) if !trial.has_begun() => {
             counters.timeouts.add(1);
             slot.failed();
+            slot.adapt(None, clock::now());
             slot.report(order, Report::TimedOut);
         }
         Obstacle::Request(Failure::ANSWER_TIMEOUT | Failure::TRY_TIMEOUT) => {
             counters.timeouts.add(1);
             slot.report(order, Report::TimedOut);
             let now = clock::now();
+            slot.adapt(None, now);
             // It would have taken longer; that it took so long is known.
             if let Some(sent) = sending.sent_at() {
                 slot.waited(now.saturating_duration_since(sent), now);

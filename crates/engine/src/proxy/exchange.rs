@@ -22,9 +22,9 @@ use fairlead_wire::{Head, http1};
 use super::account::Account;
 use super::key::Source;
 use super::replay::Replay;
+use super::retry::NextPlace;
 use super::sending::Sending;
 use super::slot::Slot;
-use super::retry::NextPlace;
 use super::upgrade::Upgraded;
 use crate::buffer::{Buffer, Buffers};
 use crate::clock::Phase;
@@ -169,6 +169,7 @@ impl Exchange {
         }
         let mut gone = pin!(client.stream.gone(listener.plan.http.abort_on_close));
         let mut attempts = super::retry::attempts(order, self.request.method());
+        let mut found = None;
         loop {
             match self.attempt(order, &mut attempts, found, gone.as_mut()).await {
                 Ok(ended) => return Ok(ended),
@@ -185,11 +186,12 @@ impl Exchange {
         source.key(&order.route.pool.plan.key)
     }
 
+    /// A try, at the place that was `found` already or else at one that is picked.
     async fn attempt(
         &mut self,
         order: &Order<'_>,
-        let mut found = None;
         attempts: &mut Attempts<'_>,
+        found: Option<Slot>,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
         let slot = if let Some(slot) = found {
@@ -205,7 +207,6 @@ impl Exchange {
             super::connect::connect(order, &slot, attempts, &mut self.account, gone.as_mut()).await?;
         self.account.sent_to(&slot);
         let sending = Sending::new(order, &self.request, &self.from_client);
-    /// A try, at the place that was `found` already or else at one that is picked.
         let mut trial = Trial::new(connection, slot, sending);
         let response = match super::hedge::delay(order, &self.request, attempts, &mut trial) {
             None => self.await_answer(order, &mut trial, gone.as_mut()).await?,
@@ -224,7 +225,6 @@ impl Exchange {
             }
         }
         if response.upgrade {
-        found: Option<Slot>,
             return Ok(self.upgrade(order, trial)?);
         }
         Ok(self.relay(order, trial, response, gone).await?)

@@ -128,6 +128,7 @@ impl Exchange {
         if matches!(place, NextPlace::None) {
             self.replay = None;
         }
+        Ok(place)
     }
 
     /// The try is over, and another may follow: nothing is left of its limits, and what it used of the body is kept.
@@ -165,7 +166,7 @@ pub(super) fn discard(order: &Order<'_>, trial: Trial, response: &Response) -> S
         let options = &order.route.pool.plan.idle;
         order.client.worker.upstreams.give_back(slot.backend(), connection, options);
     }
-        Ok(place)
+    slot
 }
 
 /// Lets `time` pass, unless the client goes away or a limit of its request passes meanwhile.
@@ -179,4 +180,3 @@ async fn wait(order: &Order<'_>, time: Duration, mut gone: Gone<'_>) -> Result<(
     })
     .await
 }
-    slot

@@ -53,6 +53,12 @@ impl Slot {
         self.waited(time, now);
     }
 
+    /// Where the limit of requests adapts: it was answered after this time, or as one of too many.
+    #[inline]
+    pub(super) fn adapt(&self, answered: Option<Duration>, now: Instant) {
+        self.members.shared.picker.adapt(self.index, answered, now);
+    }
+
     /// It gave no answer at all.
     pub(super) fn failed(&self) {
         self.members.shared.picker.failed(self.index, clock::now());

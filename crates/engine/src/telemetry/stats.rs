@@ -142,6 +142,8 @@ pub struct BackendStats {
     /// Its circuit breaker.
     pub breaker: &'static str,
     pub in_flight: u32,
+    /// The most of them now.
+    pub max_in_flight: Option<u32>,
     pub idle: u32,
     pub requests: u64,
     pub codes: BTreeMap<String, u64>,
@@ -245,12 +247,13 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
         .filter_map(|pool| {
             let members = state.members.get(&pool.name)?;
             let Membership { generation, picker, backends } = &*members.shared;
-            let served = backends.iter().zip(&members.counters);
+            let served = backends.iter().zip(&members.counters).enumerate();
             let ward = wards.ward(&pool.name);
-            let judged = |plan: &plan::Backend, counters| BackendStats {
+            let judged = |place, plan: &plan::Backend, counters| BackendStats {
                 reason: ward.and_then(|ward| ward.judged(&plan.id)).map(|judged| judged.reason.clone()),
                 check: ward.and_then(|ward| ward.is_checked_up(&plan.id)).map(Condition::of_check),
                 share: f64::from(plan.live.standing().share()) / f64::from(Standing::WHOLE),
+                max_in_flight: picker.limit(place),
                 ..backend(plan, counters, plan.live.standing().state().into())
             };
             Some(PoolStats {
@@ -259,7 +262,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 digest: format!("{:016x}", picker.digest()),
                 queue: queue(pool),
                 hedges: pool.live.hedges().map(|HedgeCounts { sent, won }| HedgeStats { sent, won }),
-                backends: served.map(|(plan, counters)| judged(plan, counters)).collect(),
+                backends: served.map(|(place, (plan, counters))| judged(place, plan, counters)).collect(),
             })
         })
         .collect();
@@ -303,6 +306,7 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
             BreakerState::HalfOpen => "half_open",
         },
         in_flight: plan.live.in_flight(),
+        max_in_flight: None,
         idle: plan.live.idle(),
         requests: sum(series, |counters| counters.requests.value()),
         codes: codes(series, |counters| &counters.codes).by_class(),

@@ -10,6 +10,7 @@ pub(super) fn render(shared: &Shared, page: &mut Page) {
     let state = shared.state();
     queues(&state, page);
     hedges(&state, page);
+    limits(&state, page);
 }
 
 fn queues(state: &State, page: &mut Page) {
@@ -40,6 +41,18 @@ fn hedges(state: &State, page: &mut Page) {
         for (outcome, count) in [("sent", counts.sent), ("won", counts.won)] {
             let labels: [(&str, &dyn Display); 2] = [("pool", &pool), ("outcome", &outcome)];
             page.sample("fairlead_hedges_total", &labels, count);
+        }
+    }
+}
+
+fn limits(state: &State, page: &mut Page) {
+    let name = "fairlead_backend_max_in_flight";
+    page.family(name, Kind::Gauge, "The most requests that a backend has at a time now.");
+    for (pool, members) in sorted(state.members.iter().collect()) {
+        for (place, backend) in members.shared.backends.iter().enumerate() {
+            if let Some(limit) = members.shared.picker.limit(place) {
+                page.sample(name, &[("pool", pool), ("backend", &backend.id)], limit);
+            }
         }
     }
 }
