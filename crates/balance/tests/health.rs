@@ -310,6 +310,19 @@ fn one_that_comes_back_from_an_ejection_is_out_at_its_first_failure_but_not_afte
 }
 
 #[test]
+fn refused_connections_after_a_row_of_errors_are_refused_connections() {
+    let policy = Policy { passive: Some(PassivePolicy { max_ejected: 0.0, ..PASSIVE }), ..POLICY };
+    let mut town = Town::new(2, policy, None);
+    town.report(0, Report::Errored, 100);
+    town.judge();
+    assert_eq!(town.state(0), State::Up);
+    town.report(0, Report::Refused, 5);
+    assert!(town.ward.take_alarm());
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+}
+
+#[test]
 fn one_without_weight_is_nobodys_last_resort() {
     let mut town = Town::new(2, POLICY, None);
     let spare = Terms { weighs: false, ..UNCHECKED };

@@ -178,9 +178,11 @@ impl Member {
         let reading = self.live.tally().read();
         let sum = self.window.sum();
         let mostly_errored = sum.errored.saturating_mul(2) > sum.tries;
-        let streak = reading.streak.saturating_add(if mostly_errored { reading.errored_streak } else { 0 });
         let limit = if reading.on_trial { 1 } else { limit.max(1) };
-        (streak >= limit).then(|| reading.refused_streak.saturating_mul(2) > streak)
+        if reading.streak >= limit {
+            return Some(reading.refused_streak.saturating_mul(2) > reading.streak);
+        }
+        (mostly_errored && reading.streak.saturating_add(reading.errored_streak) >= limit).then_some(false)
     }
 
     /// Out from now.

@@ -92,7 +92,9 @@ impl Tally {
             }
         }
         let limit = if self.on_trial.load(Relaxed) { 1 } else { limit };
-        self.streak.load(Relaxed).saturating_add(self.errored_streak.load(Relaxed)) == limit
+        let (streak, errored) = (self.streak.load(Relaxed), self.errored_streak.load(Relaxed));
+        // Also where a row of 5xx went before: that it answers no more is news.
+        streak.saturating_add(errored) == limit || streak == limit && report != Report::Errored
     }
 
     /// Forgets the failures in a row: they have been acted on. With `on_trial`, until the next answer one failure is enough.
@@ -129,6 +131,8 @@ mod tests {
         assert!(!tally.report(Report::Answered, 3));
         assert_eq!((tally.read().streak, tally.read().refused_streak), (0, 0));
         assert_eq!((tally.read().all, tally.read().errors), (6, 5));
+        let told = (0..9).filter(|_| tally.report(Report::Errored, 3)).count();
+        assert_eq!((told, (0..9).filter(|_| tally.report(Report::Refused, 3)).count()), (1, 1));
     }
 
     #[test]
