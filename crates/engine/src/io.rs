@@ -38,6 +38,15 @@ pub(crate) enum Peer {
     Unix,
 }
 
+/// When what was sent leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Now,
+    /// Its last segment waits for the end of the stream and carries it, one packet instead of two. Only for who ends the
+    /// stream in the same turn: else the system keeps it back for a fifth of a second.
+    WithTheEnd,
+}
+
 /// Why bytes stopped moving. Which side it was is the caller's knowledge; of a limit, the phase says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -129,22 +138,25 @@ impl Stream {
         cx: &mut Context<'_>,
         deadline: &Deadline,
         parts: [&[u8]; 3],
+        leave: Leave,
     ) -> Poll<Result<usize, Fault>> {
         let wanted = parts.iter().map(|part| part.len()).sum();
+        let flags = match leave {
+            Leave::Now => SendFlags::NOSIGNAL,
+            Leave::WithTheEnd => SendFlags::NOSIGNAL.union(SendFlags::MORE),
+        };
         within(deadline, cx, |cx| {
             loop {
                 ready!(self.poll_write_ready(cx))?;
                 let sent = self.transfer(Interest::WRITABLE, wanted, || {
                     // One part needs no message header.
                     Ok(match parts {
-                        [only, [], []] | [[], only, []] => {
-                            rustix::net::send(self, only, SendFlags::NOSIGNAL)?
-                        }
+                        [only, [], []] | [[], only, []] => rustix::net::send(self, only, flags)?,
                         _ => rustix::net::sendmsg(
                             self,
                             &parts.map(IoSlice::new),
                             &mut SendAncillaryBuffer::default(),
-                            SendFlags::NOSIGNAL,
+                            flags,
                         )?,
                     })
                 });
@@ -165,7 +177,7 @@ impl Stream {
     /// Sends everything.
     pub(crate) async fn write_all(&self, deadline: &Deadline, mut bytes: &[u8]) -> Result<(), Fault> {
         while !bytes.is_empty() {
-            let sent = poll_fn(|cx| self.poll_write(cx, deadline, [bytes, &[], &[]])).await?;
+            let sent = poll_fn(|cx| self.poll_write(cx, deadline, [bytes, &[], &[]], Leave::Now)).await?;
             bytes = &bytes[sent..];
         }
         Ok(())

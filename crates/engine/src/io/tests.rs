@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::{Fault, Stream};
+use super::{Fault, Leave, Stream};
 use crate::buffer::{Buffers, SMALL};
 use crate::clock::{Deadline, Phase, Wheel, now};
 
@@ -85,13 +85,29 @@ fn parts_are_sent_in_their_order() {
         let (_wheel, deadline) = deadline();
         let (stream, mut peer) = tcp_pair().await;
         let sent =
-            std::future::poll_fn(|cx| stream.poll_write(cx, &deadline, [b"head ", b"body", b" tail"])).await;
+            poll_fn(|cx| stream.poll_write(cx, &deadline, [b"head ", b"body", b" tail"], Leave::Now)).await;
         assert_eq!(sent, Ok(14));
         stream.write_all(&deadline, b"!").await.unwrap();
         stream.shutdown_write().unwrap();
         let mut received = String::new();
         peer.read_to_string(&mut received).await.unwrap();
         assert_eq!(received, "head body tail!");
+    });
+}
+
+#[test]
+fn what_leaves_with_the_end_waits_for_it() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (stream, mut peer) = tcp_pair().await;
+        let sent =
+            poll_fn(|cx| stream.poll_write(cx, &deadline, [b"last", &[], &[]], Leave::WithTheEnd)).await;
+        assert_eq!(sent, Ok(4));
+        assert!(peer.try_read(&mut [0; 8]).is_err(), "it left before the end");
+        stream.shutdown_write().unwrap();
+        let mut received = String::new();
+        peer.read_to_string(&mut received).await.unwrap();
+        assert_eq!(received, "last");
     });
 }
 

@@ -17,7 +17,7 @@ use fairlead_wire::http1::{Body, Decoder, Framing, Limits, Step};
 
 use crate::buffer::{Buffer, SMALL};
 use crate::clock::Deadline;
-use crate::io::{Fault, Stream};
+use crate::io::{Fault, Leave, Stream};
 use crate::proxy::replay::Replay;
 use crate::proxy::splice::{self, Pipes, Splice};
 
@@ -45,6 +45,8 @@ pub(crate) struct Job {
     pub read: Option<Limit>,
     /// While the sink has to take bytes.
     pub write: Option<Limit>,
+    /// The sink's stream ends with this message, in the same turn in which its last byte is sent.
+    pub ends_stream: bool,
 }
 
 /// What a pump works between; one connection's parts, lent for a poll.
@@ -101,6 +103,7 @@ pub(crate) struct Pump {
     /// Keeps what is used up of the source, for as long as it has room.
     replay: Option<Box<Replay>>,
     splice: Splicing,
+    ends_stream: bool,
     max_body: u64,
     payload: u64,
     sent: u64,
@@ -133,6 +136,7 @@ impl Pump {
             framed: !chunked,
             replay: None,
             splice: if chunked { Splicing::Never } else { Splicing::No },
+            ends_stream: job.ends_stream,
             max_body: job.max_body.unwrap_or(u64::MAX),
             payload: 0,
             sent: 0,
@@ -285,7 +289,9 @@ impl Pump {
     fn poll_flush(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
         while self.unsent() > 0 {
             let parts = [self.out.filled(), &ends.input.filled()[..self.piece], self.tail];
-            let Poll::Ready(sent) = ends.to.poll_write(cx, ends.deadline, parts) else {
+            let is_last = self.ends_stream && self.decoded && self.framed;
+            let leave = if is_last { Leave::WithTheEnd } else { Leave::Now };
+            let Poll::Ready(sent) = ends.to.poll_write(cx, ends.deadline, parts, leave) else {
                 self.writing.wait_for_taking(ends.to, ends.deadline);
                 return Poll::Pending;
             };

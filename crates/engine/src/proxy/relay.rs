@@ -31,7 +31,7 @@ impl Exchange {
         let reusable = trial.sending.is_read() && framing != Framing::Close;
         let persistence = order.client.persistence(&order.request, self.request.version(), reusable);
         let head = self.compose(order, framing, persistence);
-        let mut pump = Pump::new(&job(order, response.body, framing), head);
+        let mut pump = Pump::new(&job(order, response.body, framing, persistence), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
         self.count(&trial, &pump, response.len);
         if relayed.as_ref().is_err_and(|failure| *failure == Failure::ANSWER_INCOMPLETE) {
@@ -150,7 +150,7 @@ impl Order<'_> {
     }
 }
 
-fn job(order: &Order<'_>, body: Body, framing: Framing) -> Job {
+fn job(order: &Order<'_>, body: Body, framing: Framing, persistence: Persistence) -> Job {
     Job {
         body,
         framing,
@@ -166,6 +166,8 @@ fn job(order: &Order<'_>, body: Body, framing: Framing) -> Job {
             gap: order.listener.plan.timeouts.write,
             lowest_rate: true,
         }),
+        // Whatever is next of a connection that isn't kept begins with closing it, at least for sending.
+        ends_stream: !persistence.keeps(),
     }
 }
 

@@ -196,6 +196,7 @@ fn job(order: &Order<'_>) -> Job {
             gap: order.route.plan.timeouts.response,
             lowest_rate: false,
         }),
+        ends_stream: false,
     }
 }
 

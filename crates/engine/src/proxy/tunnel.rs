@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::buffer::Buffer;
 use crate::clock::{self, Deadline, Phase};
-use crate::io::{Fault, Stream};
+use crate::io::{Fault, Leave, Stream};
 use crate::proxy::pump::{PumpError, Side};
 
 /// Receives in one poll of a direction, after which others get their turn.
@@ -126,7 +126,8 @@ impl Direction {
         deadline: &Deadline,
     ) -> Poll<Result<(), Fault>> {
         while self.first.len() + input.len() > 0 {
-            let sent = ready!(to.poll_write(cx, deadline, [self.first.filled(), input.filled(), &[]]))?;
+            let sent =
+                ready!(to.poll_write(cx, deadline, [self.first.filled(), input.filled(), &[]], Leave::Now))?;
             let first = sent.min(self.first.len());
             self.first.consume(first);
             input.consume(sent - first);

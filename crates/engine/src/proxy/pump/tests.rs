@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits { max_bytes: 4096, max_fields: 32 };
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 
 fn job(body: Body, framing: Framing) -> Job {
-    Job { body, framing, trailers: LIMITS, max_body: None, read: None, write: None }
+    Job { body, framing, trailers: LIMITS, max_body: None, read: None, write: None, ends_stream: false }
 }
 
 /// What a pump works between, and the peers at its two ends.

@@ -15,7 +15,15 @@ const LIMITS: Limits = Limits { max_bytes: 4096, max_fields: 32 };
 
 fn job(length: u64) -> Job {
     let body = Body::Length(length);
-    Job { body, framing: Framing::AsIs, trailers: LIMITS, max_body: None, read: None, write: None }
+    Job {
+        body,
+        framing: Framing::AsIs,
+        trailers: LIMITS,
+        max_body: None,
+        read: None,
+        write: None,
+        ends_stream: false,
+    }
 }
 
 fn payload(length: usize) -> Vec<u8> {
