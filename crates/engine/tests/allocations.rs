@@ -94,8 +94,8 @@ fn ask(client: &mut TcpStream, request: &[u8], times: usize) {
     }
 }
 
-fn description(backend: &str, algorithm: &Value) -> Spec {
-    let description = json!({
+fn description(backend: &str, algorithm: &Value) -> Value {
+    json!({
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 60_000, "access_log": null,
         "listeners": [{
             "name": "web",
@@ -127,7 +127,22 @@ fn description(backend: &str, algorithm: &Value) -> Spec {
             "slow_start_ms": 0,
             "circuit_breaker": null,
         }],
-    });
+    })
+}
+
+/// With everything that bounds what failing and slow backends cost.
+fn resilient(mut description: Value) -> Value {
+    description["listeners"][0]["routes"][0]["hedge"] =
+        json!({"after": {"percentile": 95}, "budget_thousandths": 50});
+    let pool = &mut description["pools"][0];
+    pool["circuit_breaker"] =
+        json!({"error_thousandths": 500, "window_ms": 10_000, "min_requests": 20, "open_ms": 5_000});
+    pool["queue"] = json!({"size": 10, "timeout_ms": 5_000, "priority": "X-Priority"});
+    pool["backends"][0]["max_in_flight"] = json!({"adaptive": {"min": 1, "max": 100}});
+    description
+}
+
+fn spec(description: Value) -> Spec {
     serde_json::from_value(description).expect("a description")
 }
 
@@ -141,8 +156,9 @@ fn a_warm_request_allocates_nothing() {
         "key": ["client", {"header": "User-Agent"}, {"cookie": "a"}, {"query": "q"}, "path"],
         "table": "maglev", "bounded_load_thousandths": 1_250,
     }});
-    for algorithm in [json!("round_robin"), hashed] {
-        let applied = engine.apply(&description(&backend, &algorithm)).expect("a good description");
+    let plain = description(&backend, &json!("round_robin"));
+    for description in [plain.clone(), description(&backend, &hashed), resilient(plain)] {
+        let applied = engine.apply(&spec(description)).expect("a good description");
         allocates_nothing(&applied.bound["web"][":0"]);
     }
     assert!(ALLOCATIONS.load(Relaxed) > 0, "the worker is counted");
