@@ -103,7 +103,8 @@ class Pool:
             ``weight``, ``max_in_flight``, ``zone``, ``backup``. Names are not resolved here.
         algorithm: As in the configuration: a name, or a mapping with options.
         zone: Where this program is: backends of the same zone come first.
-        max_in_flight: The most picks at once for each backend that says nothing else.
+        max_in_flight: The most picks at once for each backend that says nothing else; as in the
+            configuration a number, ``"adaptive"``, or ``{"adaptive": {"min": 4, "max": 200}}``.
         seed: Makes random choices repeatable.
 
     Raises:
@@ -116,7 +117,7 @@ class Pool:
         *,
         algorithm: str | Mapping[str, Any] = "round_robin",
         zone: str | None = None,
-        max_in_flight: int | None = None,
+        max_in_flight: int | str | Mapping[str, Any] | None = None,
         seed: int | None = None,
     ) -> None:
         model = _model(backends, algorithm, max_in_flight)
@@ -176,14 +177,14 @@ class Pool:
 def _model(
     backends: Iterable[str | Mapping[str, Any]],
     algorithm: str | Mapping[str, Any],
-    max_in_flight: int | None,
+    max_in_flight: int | str | Mapping[str, Any] | None,
 ) -> PoolModel:
     data: dict[str, Any] = {
         "backends": [each if isinstance(each, str) else dict(each) for each in backends],
         "algorithm": algorithm if isinstance(algorithm, str) else dict(algorithm),
     }
     if max_in_flight is not None:
-        data["max_in_flight"] = max_in_flight
+        data["max_in_flight"] = dict(max_in_flight) if isinstance(max_in_flight, Mapping) else max_in_flight
     # As the only pool of a configuration, so that what is wrong is said in the same words.
     whole = {"listeners": {"none": {"bind": ":0", "pool": "pool"}}, "pools": {"pool": data}}
     try:

@@ -106,6 +106,16 @@ def test_full_backends_and_backups() -> None:
         pool.pick()
 
 
+def test_a_limit_may_find_itself() -> None:
+    pool = fairlead.Pool(["10.0.0.1:80"], max_in_flight={"adaptive": {"min": 2, "max": 3}})
+    picks = [pool.pick() for _ in range(3)]
+    with pytest.raises(NoBackendError, match="max_in_flight"):
+        pool.pick()
+    for pick in picks:
+        pick.end()
+    assert pool.pick().backend.address == "10.0.0.1:80"
+
+
 def test_own_zone_comes_first() -> None:
     backends = [{"address": address, "zone": zone} for address, zone in zip(THREE, "abb", strict=True)]
     pool = fairlead.Pool(backends, zone="a")

@@ -66,10 +66,12 @@ impl Balancer {
     /// Gives a place back; with the time the work took, if it says how fast the backend is.
     fn end(&self, backend: usize, seconds: Option<f64>) -> PyResult<()> {
         let member = self.picker().members().get(backend).ok_or_else(|| PyIndexError::new_err(backend))?;
-        member.live.end();
         if let Some(took) = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-            self.picker().observe(backend, took, now());
+            let now = now();
+            self.picker().observe(backend, took, now);
+            self.picker().adapt(backend, Some(took), now);
         }
+        member.live.end();
         Ok(())
     }
 
