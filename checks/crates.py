@@ -20,6 +20,7 @@ PURE = {
         "serde",
         "smallvec",
     },
+    "simulate": {"fairlead-balance", "fairlead-plan", "serde"},
 }
 NEVER_IN_ENGINE = {"pyo3", "hyper", "native-tls", "openssl"}
 EFFECTS = re.compile(r"\b(std::(net|fs|process|env|io)\b|Instant::now|SystemTime::now|thread::(sleep|spawn))")

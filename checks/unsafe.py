@@ -6,7 +6,7 @@ from pathlib import Path
 
 from checks import tracked
 
-FORBIDDING = ("wire", "balance", "plan")
+FORBIDDING = ("wire", "balance", "plan", "simulate")
 ALLOWED = "crates/engine/src/unix/"
 # A counting allocator can't be written without it; it lives in its test.
 ALLOWED_TEST = "crates/engine/tests/allocations.rs"
