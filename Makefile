@@ -66,6 +66,7 @@ fuzz: ## a minute for each parser (FUZZ_SECONDS=60; needs cargo-fuzz and a night
 
 docs: $(NATIVE) ## write the generated reference pages again
 	$(BIN)/fairlead schema --format markdown > docs/reference/configuration.md
+	$(BIN)/python -m fairlead.simulate.compared > docs/concepts/algorithms-compared.md
 
 clean: ## remove what was built
 	rm -rf target $(VENV)

@@ -4,9 +4,10 @@ Descriptions travel as JSON, because the engine process gets them as JSON too; t
 `fairlead.compile`. Every function releases the interpreter while it works.
 """
 
+from collections.abc import Callable
 from typing import TypedDict, final, type_check_only
 
-__all__ = ["Balancer", "Engine", "EngineError", "__version__", "check", "route", "serve"]
+__all__ = ["Balancer", "Engine", "EngineError", "__version__", "check", "route", "serve", "simulate"]
 
 __version__: str
 
@@ -45,6 +46,25 @@ def route(spec_json: str, listener: str, host: str, path: str) -> str:
 
     Raises:
         ValueError: the description is bad, or it has no such listener.
+    """
+
+def simulate(
+    spec_json: str,
+    pool: str,
+    scenario_json: str,
+    seed: int,
+    progress: Callable[[float], object] | None,
+) -> str:
+    """What would happen to a pool of a description, by the deciders of the engine, in made-up time.
+
+    `scenario_json` has the shape of `fairlead_simulate::scenario::Scenario`, with a server for each backend.
+    Requests take the first route that leads to the pool. The same arguments give the same result.
+    `progress` is called now and then with how much is done, of 1; what it raises ends the work.
+
+    Returns JSON with the shape of `fairlead_simulate::Report`.
+
+    Raises:
+        ValueError: the description or the scenario is bad, or there is no such pool.
     """
 
 @final

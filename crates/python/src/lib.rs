@@ -7,6 +7,9 @@ mod check;
 // The engine's picker, for programs that dial by themselves.
 mod balance;
 
+// What would happen to a pool.
+mod simulate;
+
 // An engine: within the program, or as the whole process.
 mod engine;
 mod serve;
@@ -24,6 +27,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check::check, module)?)?;
     module.add_function(wrap_pyfunction!(check::route, module)?)?;
     module.add_class::<balance::Balancer>()?;
+    module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add("EngineError", module.py().get_type::<engine::EngineError>())?;
     module.add_class::<engine::Engine>()?;
     module.add_function(wrap_pyfunction!(serve::serve, module)?)
