@@ -28,7 +28,9 @@ VERBS: dict[str, Verb] = {
         "fairlead.cli.demo", "Show Fairlead at work: a backend dies, a weight changes, nothing fails."
     ),
     "check": Verb("fairlead.cli.check", "Say what is wrong with a configuration, then what could be better."),
-    "simulate": Verb("fairlead.cli.simulate", "Show what would happen to a pool, algorithm beside algorithm."),
+    "simulate": Verb(
+        "fairlead.cli.simulate", "Show what would happen to a pool, algorithm beside algorithm."
+    ),
     "status": Verb("fairlead.cli.status", "Show what a running Fairlead serves and how it fares."),
     "reload": Verb("fairlead.cli.reload", "Have a running Fairlead read its configuration again."),
     "schema": Verb("fairlead.cli.schema", "Print the JSON Schema of the configuration, or its reference."),

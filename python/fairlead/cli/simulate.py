@@ -38,6 +38,9 @@ Examples:
 
 _USUAL = ("round_robin", "least_connections", "least_time", "random")
 _ALL = tuple(name for name in ALGORITHMS if name != "first")
+_KEY = (
+    "* the best of its column; hottest: the busiest backend, times the mean; (own): as the pool is configured"
+)
 _SHOWN_EVENTS = 6
 _WIDTH = 120
 """Of a table that goes to no terminal."""
@@ -190,7 +193,7 @@ def _picture(scenario: Read, prepared: Prepared, outcomes: Sequence[Outcome], se
         Text(facts, style="dim"),
         Text(),
         _table(outcomes),
-        Text("* the best of its column; hottest: the busiest backend, times the mean; (own): as the pool is configured", style="dim"),
+        Text(_KEY, style="dim"),
     ]
     for outcome in outcomes:
         parts += _failures(outcome)
