@@ -166,6 +166,16 @@ class Engine:
             ValueError: the text is no such thing.
         """
 
+    def checked(self, result_json: str) -> bool:
+        """Take what a check found that was made elsewhere; whether more results are wanted soon.
+
+        `{"pool", "backend", "good", "reason", "duration_ms"}`. One of a backend that isn't checked so is
+        ignored.
+
+        Raises:
+            ValueError: the text is no result.
+        """
+
     def command(self, command_json: str) -> None:
         """Do something that is no configuration: `{"reopen_logs": {}}` or `{"stop": {"deadline_ms": …}}`."""
 

@@ -20,6 +20,7 @@ from fairlead.compile import bind_address
 from fairlead.control import directory as directories
 from fairlead.control import machine, report
 from fairlead.control.act import Actor
+from fairlead.control.checks import Checks
 from fairlead.control.errors import EngineLost, NeedsRestart, Refused
 from fairlead.control.host import ENGINE_PROGRAM, VERSION, ProcessHost
 from fairlead.control.lock import DirectoryLock
@@ -149,6 +150,7 @@ class Daemon:
             )
             background = [
                 tasks.create_task(self._discover(), name="discovery"),
+                tasks.create_task(self._check(), name="checks"),
                 tasks.create_task(self._begin(), name="begin"),
             ]
             await self._actor.run()
@@ -169,6 +171,10 @@ class Daemon:
         listeners = {one.name: [bind.bound for bind in one.binds] for one in status.listeners}
         _log.info("ready", listeners=listeners, admin=status.admin)
         self._options.announce(status, self._configuration)
+
+    async def _check(self) -> None:
+        """Run the programs that check backends."""
+        await Checks(self._store, self._actor.checked, user=self._settings.user).run()
 
     async def _discover(self) -> None:
         """Take what names stand for, whenever that changes."""

@@ -11,7 +11,7 @@ from aiohttp import ClientConnectionError, ClientError, ClientSession
 from fairlead.compile import spec
 from fairlead.control.errors import EngineLost, PlanRefused
 from fairlead.control.host import VERSION, Host, LocalHost, ProcessHost
-from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings, stop_command
+from fairlead.control.messages import REOPEN_LOGS, CheckResult, MemberList, Settings, stop_command
 from fairlead.model import Configuration
 from fairlead.model.stats import EngineStats
 from fairlead.testing.origin import Origin, answer, raw
@@ -91,6 +91,28 @@ async def test_stats_count_what_was_served(host: Host, origin: Origin) -> None:
     stats = await counted(host, lambda stats: stats.totals.requests)
     assert [(pool.name, [one.requests for one in pool.backends]) for pool in stats.pools] == [("app", [1])]
     assert [route.requests for route in stats.routes] == [1]
+
+
+async def test_what_a_program_says_of_a_backend_is_judged_like_any_check(host: Host, origin: Origin) -> None:
+    check = {"type": "exec", "command": ["check"], "unhealthy_threshold": 2}
+    pools = {"app": {"backends": [origin.address], "health_check": check}}
+    await host.apply(described(1, pools=pools))
+
+    async def told(*, good: bool) -> tuple[bool, str]:
+        more = await host.checked(CheckResult("app", origin.address, good, "lag", 0.25))
+        ((backend,),) = [pool.backends for pool in (await host.stats()).pools]
+        assert backend.checks is not None
+        assert backend.checks.last is not None
+        assert (backend.checks.last.reason, backend.checks.last.duration_ms) == ("lag", 250.0)
+        return more, backend.state
+
+    ((backend,),) = [pool.backends for pool in (await host.stats()).pools]
+    assert backend.state == "unproven"
+    assert await told(good=True) == (False, "up")
+    assert await told(good=False) == (True, "up")
+    assert await told(good=False) == (False, "down")
+    assert not await host.checked(CheckResult("app", "nobody", True, "", 0.0))  # noqa: FBT003
+    assert not await host.checked(CheckResult("lost", "nobody", True, "", 0.0))  # noqa: FBT003
 
 
 async def test_a_next_plan_keeps_the_socket_and_changes_the_backends(host: Host, origin: Origin) -> None:

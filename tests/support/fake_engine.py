@@ -47,6 +47,8 @@ class Engine:
                 return self.apply(call["spec"])
             case "members":
                 self.generations[call["members"]["pool"]] = call["members"]["generation"]
+            case "checked":
+                return {"ok": {"more": not call["checked"]["good"]}}
             case "stats":
                 return {"ok": self.stats()}
             case "command" if "stop" in call["command"]:

@@ -197,6 +197,11 @@ impl PoolLive {
         self.changes.load(Ordering::Acquire)
     }
 
+    /// Has the pool judged soon. Release, with the acquire of [`take_alarm`](Self::take_alarm).
+    pub(crate) fn raise_alarm(&self) {
+        self.alarm.store(true, Ordering::Release);
+    }
+
     /// Whether a backend has failed too often in a row since the last time this was asked. Acquire, with the release of
     /// [`BackendLive::report`]: who sees the alarm sees the streak.
     pub(crate) fn take_alarm(&self) -> bool {
@@ -263,7 +268,7 @@ impl BackendLive {
     pub fn report(&self, report: Report, limit: u32) -> bool {
         let alarms = self.traffic.tally.report(report, limit);
         if alarms {
-            self.pool.alarm.store(true, Ordering::Release);
+            self.pool.raise_alarm();
         }
         alarms
     }

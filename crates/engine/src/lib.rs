@@ -21,6 +21,7 @@ mod worker;
 mod filter;
 mod http;
 mod listener;
+mod probe;
 mod proxy;
 mod telemetry;
 mod upstream;
@@ -33,4 +34,5 @@ mod unix;
 
 pub use engine::{Applied, Command, Engine, LogLevel, Settings, Verdicts, serve};
 pub use error::{CallError, CallErrorKind, Problem, StartError};
+pub use probe::CheckResult;
 pub use telemetry::{Event, Stats, What};

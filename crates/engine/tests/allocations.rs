@@ -122,6 +122,7 @@ fn description(backend: &str, algorithm: &Value) -> Value {
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
             "queue": null,
+            "health_check": null,
             "passive_health": {"error_rate_thousandths": 50, "consecutive_failures": 5, "cooldown_ms": 10_000, "max_ejected_thousandths": 500},
             "panic_threshold_thousandths": 0,
             "slow_start_ms": 0,

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use fairlead_balance::health::{PassivePolicy, Policy, Thresholds};
+use fairlead_balance::health::{PassivePolicy, Policy};
 
+use crate::check;
 use crate::error::{Errors, Place};
 use crate::spec;
 
-/// There is no check whose results could be counted yet, so these decide nothing.
-const THRESHOLDS: Thresholds = Thresholds { healthy: 2, unhealthy: 3, calm: Duration::from_secs(100) };
-
 pub(crate) fn build(spec: &spec::Pool) -> Policy {
     Policy {
-        thresholds: THRESHOLDS,
+        thresholds: check::thresholds(spec.health_check.as_ref()),
         passive: spec.passive_health.map(|passive| PassivePolicy {
             error_rate: part(passive.error_rate_thousandths),
             consecutive_failures: passive.consecutive_failures,

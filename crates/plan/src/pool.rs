@@ -8,6 +8,7 @@ use fairlead_balance as balance;
 use fairlead_balance::{BackendLive, Live, Picker, PoolLive};
 
 use crate::algorithm::{self, KeyPart};
+use crate::check::{self, HealthCheck};
 use crate::digest::Digest;
 use crate::error::{Errors, Place, SpecError};
 use crate::health;
@@ -41,6 +42,8 @@ pub struct Pool {
     pub health: balance::health::Policy,
     /// When a backend that mostly fails gets nothing for a while.
     pub breaker: Option<balance::BreakerPolicy>,
+    /// How its backends are checked.
+    pub check: Option<Arc<HealthCheck>>,
     /// More backends come by `members`; until then it may be empty.
     pub resolved: bool,
     /// What its backends share and what outlives every Plan.
@@ -126,6 +129,7 @@ impl Pool {
                 min_requests: breaker.min_requests,
                 open: Duration::from_millis(breaker.open_ms),
             }),
+            check: build_check(spec, &mut Errors::default()),
             resolved: spec.resolved,
             live: live.pool(&spec.name),
             membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),
@@ -148,9 +152,17 @@ impl Pool {
             errors.add(queue.key("size"), "must be at least 1: without a queue nobody waits");
         }
         health::check(spec, at, errors);
+        build_check(spec, errors);
+        check::check_backends(spec, at, errors);
         algorithm::check(&spec.algorithm, at.key("algorithm"), errors);
         check_backends(&spec.name, algorithm::build(&spec.algorithm).0, &spec.backends, errors);
     }
+}
+
+fn build_check(spec: &spec::Pool, errors: &mut Errors) -> Option<Arc<HealthCheck>> {
+    let pools = Place::root("pools");
+    let at = pools.key(&spec.name);
+    HealthCheck::build(spec.health_check.as_ref()?, at.key("health_check"), errors).map(Arc::new)
 }
 
 /// Counts are kept in 32 bits, more than there are connections between two addresses.

@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod breaker;
+mod check;
 mod health;
 mod hedge;
 mod max_in_flight;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
 pub use breaker::CircuitBreaker;
+pub use check::{BodyTest, HeaderTest, HealthCheck, HttpProbe, Probe, ProbeMethod};
 pub use health::PassiveHealth;
 pub use hedge::{Hedge, HedgeAfter};
 pub use max_in_flight::{Adaptive, Bounds, MaxInFlight};
@@ -307,6 +309,9 @@ pub struct Pool {
     /// `null`: a request is refused while all are full.
     #[serde(deserialize_with = "nullable")]
     pub queue: Option<Queue>,
+    /// `null`: backends aren't checked.
+    #[serde(deserialize_with = "nullable")]
+    pub health_check: Option<HealthCheck>,
     /// `null`: traffic isn't judged.
     #[serde(deserialize_with = "nullable")]
     pub passive_health: Option<PassiveHealth>,

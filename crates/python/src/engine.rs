@@ -48,6 +48,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes what a check found that was made elsewhere.
+    fn checked(&self, py: Python<'_>, result_json: &str) -> PyResult<bool> {
+        let result = read(result_json)?;
+        Ok(py.detach(|| self.0.checked(result)))
+    }
+
     /// Does something that is no configuration.
     fn command(&self, py: Python<'_>, command_json: &str) -> PyResult<()> {
         let command = read(command_json)?;

@@ -6,7 +6,7 @@ path it speaks of and one sentence: what will happen, and what to write instead.
 
 from collections.abc import Iterator
 
-from fairlead.advise import admin, capacity, hashing, pools, resilience, routes
+from fairlead.advise import admin, capacity, hashing, health, pools, resilience, routes
 from fairlead.advise.hint import Hint
 from fairlead.model import Configuration
 
@@ -25,4 +25,5 @@ def advice(configuration: Configuration, *, cores: int) -> Iterator[Hint]:
     yield from routes.hints(configuration)
     yield from pools.hints(configuration)
     yield from hashing.hints(configuration)
+    yield from health.hints(configuration)
     yield from resilience.hints(configuration)

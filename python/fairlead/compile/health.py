@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fairlead.compile.check import check
 from fairlead.model import Pool
 from fairlead.units import Share
 
@@ -12,6 +13,7 @@ def health(pool: Pool) -> dict[str, Any]:
     """The keys of a pool that say how its backends are judged."""
     passive = pool.passive_health
     return {
+        "health_check": check(pool.health_check),
         "passive_health": None
         if passive is None
         else {

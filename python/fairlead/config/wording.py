@@ -94,6 +94,10 @@ def _extra(path: tuple[Step, ...], data: Mapping[str, object]) -> str:
         if key in definition.ONE_OF:
             others = [each for each in definition.ONE_OF if each in _at(data, above) and each != key]
             return f"stands beside {_either(others)}, and only one of them may"
+    owners = [each for each in definitions if key in each.model_fields]
+    if owners and all("type" in each.model_fields for each in owners):
+        types = [name for each in owners for name in _values(each.model_fields["type"].annotation)]
+        return f"belongs to type {_either(types)}"
     if key == "<<":
         return "merge keys are no part of YAML 1.2: repeat the keys, or let an alias be a whole value"
     return f'unknown key "{key}"{suggestion(key, known)}'

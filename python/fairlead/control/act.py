@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.control.host import Host
-    from fairlead.control.messages import Command
+    from fairlead.control.messages import CheckResult, Command
     from fairlead.control.store import Proposal, Store
     from fairlead.model.stats import EngineStats
 
@@ -77,6 +77,10 @@ class Actor:
     async def command(self, command: Command) -> None:
         """A command of the operator's, at once."""
         await self._living().command(command)
+
+    async def checked(self, result: CheckResult) -> bool:
+        """What a program said of a backend; whether the engine wants more of that soon."""
+        return await self._living().checked(result)
 
     async def stats(self, *, routes: bool) -> EngineStats:
         """What the engine counts at this moment."""

@@ -28,7 +28,7 @@ from fairlead.model.stats import EngineStats
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fairlead.control.messages import Command, MemberList, Spec, Update, Verdicts
+    from fairlead.control.messages import CheckResult, Command, MemberList, Spec, Update, Verdicts
 
 SOCKET = "engine.sock"
 VERSION: str = _engine.__version__
@@ -72,6 +72,9 @@ class Host(Protocol):
 
         To be called before the first `apply`.
         """
+
+    async def checked(self, result: CheckResult) -> bool:
+        """Tell what a program said of a backend; whether more is wanted soon."""
 
     async def command(self, command: Command) -> None:
         """Reopen logs, or stop by a deadline."""
@@ -134,6 +137,10 @@ class ProcessHost:
     async def restore(self, verdicts: Verdicts) -> None:
         """See `Host.restore`."""
         await self._calls().call("restore", verdicts=verdicts)
+
+    async def checked(self, result: CheckResult) -> bool:
+        """See `Host.checked`."""
+        return bool((await self._calls().call("checked", checked=result.document()))["more"])
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""
@@ -247,6 +254,11 @@ class LocalHost:
     async def restore(self, verdicts: Verdicts) -> None:
         """See `Host.restore`."""
         await asyncio.to_thread(_translated, self._calls().restore, json.dumps(verdicts))
+
+    async def checked(self, result: CheckResult) -> bool:
+        """See `Host.checked`."""
+        document = json.dumps(result.document())
+        return await asyncio.to_thread(self._calls().checked, document)
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""

@@ -157,6 +157,28 @@ Verdicts = Mapping[str, Mapping[str, bool]]
 
 
 @dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What a program said of a backend."""
+
+    pool: str
+    backend: str
+    good: bool
+    reason: str
+    seconds: float
+    """How long it took."""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON of a ``checked`` call."""
+        return {
+            "pool": self.pool,
+            "backend": self.backend,
+            "good": self.good,
+            "reason": self.reason,
+            "duration_ms": round(self.seconds * 1000),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened in the engine."""
 

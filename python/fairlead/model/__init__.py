@@ -12,6 +12,16 @@ from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.configuration import Configuration
 from fairlead.model.health import PassiveHealth
+from fairlead.model.health_check import (
+    BodyRegex,
+    ExecCheck,
+    Expect,
+    HeaderPresent,
+    HeaderRegex,
+    HealthCheck,
+    HttpCheck,
+    TcpCheck,
+)
 from fairlead.model.hedge import Hedge
 from fairlead.model.listener import (
     HttpOptions,
@@ -41,10 +51,17 @@ __all__ = [
     "Backend",
     "BackendAddress",
     "Bind",
+    "BodyRegex",
     "CircuitBreaker",
     "Configuration",
+    "ExecCheck",
+    "Expect",
+    "HeaderPresent",
+    "HeaderRegex",
+    "HealthCheck",
     "Hedge",
     "HostPort",
+    "HttpCheck",
     "HttpOptions",
     "IdleConnections",
     "IpPort",
@@ -68,6 +85,7 @@ __all__ = [
     "RoutesListener",
     "Runtime",
     "Socket",
+    "TcpCheck",
     "Token",
     "UnixPath",
 ]

@@ -9,6 +9,7 @@ from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.health import PassiveHealth
+from fairlead.model.health_check import HealthCheck
 from fairlead.model.max_in_flight import MaxInFlight
 from fairlead.model.queue import Queue
 from fairlead.model.value import Flag, Integer, Listed, Name, Timeout, Word, refuse
@@ -103,7 +104,6 @@ class Pool(Definition):
         "discover",
         "tls",
         "send_proxy",
-        "health_check",
         "affinity",
         "forwarding",
     )
@@ -143,6 +143,14 @@ class Pool(Definition):
         Field(
             description="Where requests wait while every backend has its `max_in_flight`. Without it: 503.",
             examples=[{"size": 1000, "timeout": "5s"}],
+        ),
+    ] = None
+    health_check: Annotated[
+        HealthCheck | None,
+        Field(
+            description="How each backend is checked; `{}` asks for `/` by HTTP. Without it: not at all, and "
+            "backends are up at once.",
+            examples=[{"path": "/health", "interval": "5s"}, {"type": "tcp"}],
         ),
     ] = None
     passive_health: Annotated[

@@ -44,6 +44,23 @@ class Latency(_Report):
     p99: float | None = None
 
 
+class LastCheck(_Report):
+    """What the last check of a backend found."""
+
+    good: bool
+    reason: str
+    at_ms: int
+    duration_ms: float
+
+
+class CheckStats(_Report):
+    """What came of the checks of a backend."""
+
+    passed: int = 0
+    failed: int = 0
+    last: LastCheck | None = None
+
+
 class BackendStats(_Report):
     """A member of a pool; one that left stays until its requests are done."""
 
@@ -59,6 +76,9 @@ class BackendStats(_Report):
 
     check: Literal["up", "down"] | None = None
     """What its check says; nothing before the first result and without a check."""
+
+    checks: CheckStats | None = None
+    """Nothing of one without a check."""
 
     breaker: Literal["closed", "open", "half_open"] = "closed"
     in_flight: int = 0

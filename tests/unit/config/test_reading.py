@@ -54,7 +54,7 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
         "    algorithm: leastconn\n"
         "    backends: ['127.0.0.1:1', '127.0.0.1:1', {address: 'a:1', weight: 70000}]\n"
         "    timeouts: {connect: 10, conect: 1s}\n"
-        "    health_check: {}\n"
+        "    health_check: {type: grpc}\n"
         "    max_in_flight: '3'\n"
         "acess_log: {}\n"
     ) == [
@@ -69,7 +69,7 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
         "f.yaml:7:71: pools.app.backends[2].weight: 70000 is out of range: 0 to 65535",
         "f.yaml:8:25: pools.app.timeouts.connect: a duration needs a unit: write 10s",
         'f.yaml:8:29: pools.app.timeouts.conect: unknown key "conect" (did you mean "connect"?)',
-        "f.yaml:9:5: pools.app.health_check: not supported in this version",
+        'f.yaml:9:26: pools.app.health_check.type: "grpc" is not supported in this version',
         "f.yaml:10:20: pools.app.max_in_flight: a whole number is expected, not text",
         'f.yaml:11:1: acess_log: unknown key "acess_log" (did you mean "access_log"?)',
     ]
@@ -114,6 +114,38 @@ def test_a_faulty_listener_is_refused_at_the_value_that_is_wrong(
     files: Directory, listener: str, error: str
 ) -> None:
     assert files.errors(f"listeners: {{web: {listener}}}\n{POOL}") == [error]
+
+
+@pytest.mark.parametrize(
+    ("check", "error"),
+    [
+        ("{type: htp}", '36: pools.app.health_check.type: unknown type "htp" (did you mean "http"?)'),
+        ("{type: udp}", '36: pools.app.health_check.type: "udp" is not supported in this version'),
+        ("{type: tcp, path: /x}", "41: pools.app.health_check.path: belongs to type http"),
+        ("{command: [x]}", "30: pools.app.health_check.command: belongs to type exec"),
+        ("{type: exec}", "15: pools.app.health_check.command: is missing"),
+        ("{path: x}", '36: pools.app.health_check.path: "x": a path starts with "/"'),
+        ("{interval: 10}", "40: pools.app.health_check.interval: a duration needs a unit: write 10s"),
+        ("{interval: 1ms}", "40: pools.app.health_check.interval: 1ms is out of range: 10ms to 24h"),
+        (
+            "{healthy_threshold: 0}",
+            "49: pools.app.health_check.healthy_threshold: 0 is out of range: 1 to 1000",
+        ),
+        (
+            "{expect: {status: 200-}}",
+            '47: pools.app.health_check.expect.status: "200-" is neither a status nor a range of them: 100 to 599, such as 200-399',  # noqa: E501  (a line of output)
+        ),
+        (
+            "{expect: {boby: x}}",
+            '39: pools.app.health_check.expect.boby: unknown key "boby" (did you mean "body"?)',
+        ),
+    ],
+)
+def test_a_faulty_check_is_refused_at_the_value_that_is_wrong(
+    files: Directory, check: str, error: str
+) -> None:
+    text = VALID.replace("{backends", f"{{health_check: {check}, backends")
+    assert files.errors(text) == [f"f.yaml:2:{error}"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from fairlead.control.act import Actor
 from fairlead.control.errors import EngineLost, PlanRefused
 from fairlead.control.messages import (
     Applied,
+    CheckResult,
     Command,
     Event,
     Hello,
@@ -59,6 +60,10 @@ class FakeHost:
 
     async def restore(self, verdicts: Verdicts) -> None:
         self.calls.append(("restore", verdicts))
+
+    async def checked(self, result: CheckResult) -> bool:
+        self.calls.append(("checked", result.reason))
+        return not result.good
 
     async def command(self, command: Command) -> None:
         self.calls.append(("command", command))

@@ -220,6 +220,11 @@ impl Member {
         self.terms.weighs && is_usable(combine(self.operator, self.active(), self.passive(now)).0)
     }
 
+    /// See [`Ward::raise_alarm`](super::Ward::raise_alarm).
+    pub(super) fn raise_pool_alarm(&self) {
+        self.live.pool().raise_alarm();
+    }
+
     /// See [`Ward::take_alarm`](super::Ward::take_alarm): all of a ward are of one pool.
     pub(super) fn take_pool_alarm(&self) -> bool {
         self.live.pool().take_alarm()

@@ -46,10 +46,19 @@ impl<K: Ord + Clone> Schedule<K> {
         Self { epoch, entries: BTreeMap::new(), queue: BTreeSet::new() }
     }
 
-    /// Has `key` checked as `digest` says: at once if that is new, else it goes on as it was.
+    /// Has `key` checked as `digest` says: at once if that is new, else it goes on as it was. With another pace it goes on
+    /// by that, but never later than it would have.
     pub fn set(&mut self, key: K, digest: u64, pace: Pace, now: Instant) {
+        let until_next = pace.until_next(now.saturating_duration_since(self.epoch));
         match self.entries.get_mut(&key) {
-            Some(entry) if entry.digest == digest => entry.pace = pace,
+            Some(entry) if entry.digest == digest => {
+                let is_other = std::mem::replace(&mut entry.pace, pace) != pace;
+                if let Some(due) = entry.due.filter(|due| is_other && *due > now + until_next) {
+                    entry.due = Some(now + until_next);
+                    self.queue.remove(&(due, key.clone()));
+                    self.queue.insert((now + until_next, key));
+                }
+            }
             _ => {
                 self.remove(&key);
                 self.queue.insert((now, key.clone()));
@@ -168,6 +177,21 @@ mod tests {
             }
         }
         assert!((2..=4).contains(&made), "{made}");
+    }
+
+    #[test]
+    fn a_shorter_interval_counts_from_now_on() {
+        let epoch = crate::health::start();
+        let mut schedule = Schedule::new(epoch);
+        schedule.set(7, 1, Pace { interval: 3600 * SECOND, ..pace(7) }, epoch);
+        let (key, digest) = schedule.take(epoch).expect("it is due");
+        assert!(schedule.done(&key, digest, false, epoch));
+        let now = epoch + SECOND;
+        schedule.set(7, 1, pace(7), now);
+        let next = schedule.next().expect("one is queued");
+        assert!(now < next && next <= now + 10 * SECOND);
+        schedule.set(7, 1, Pace { interval: 3600 * SECOND, ..pace(7) }, now);
+        assert_eq!(schedule.next(), Some(next));
     }
 
     #[test]

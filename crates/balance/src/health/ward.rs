@@ -198,6 +198,19 @@ impl Ward {
         self.present().all(|member| member.is_known(now))
     }
 
+    /// How many are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Has it judged with whatever else comes soon, where [`take_alarm`](Self::take_alarm) is asked.
+    pub fn raise_alarm(&self) {
+        if let Some(member) = self.members.values().next() {
+            member.raise_pool_alarm();
+        }
+    }
+
     /// Whether a streak was reported since the last time this was asked.
     #[must_use]
     pub fn take_alarm(&self) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Command, Settings, Shared, Verdicts, bound_addresses};
 use crate::error::{CallError, CallErrorKind, Problem};
+use crate::probe::CheckResult;
 
 /// Of frames and hellos. What is in them goes with the engine's version.
 pub(super) const PROTOCOL: u32 = 1;
@@ -84,6 +85,7 @@ pub(super) struct Call {
     spec: Option<Box<Spec>>,
     members: Option<Members>,
     verdicts: Option<Verdicts>,
+    checked: Option<CheckResult>,
     command: Option<Command>,
     routes: Option<bool>,
 }
@@ -94,6 +96,7 @@ enum Name {
     Apply,
     Members,
     Restore,
+    Checked,
     Command,
     Stats,
 }
@@ -103,6 +106,7 @@ pub(super) enum Asked {
     Apply(Box<Spec>),
     Members(Members),
     Restore(Verdicts),
+    Checked(CheckResult),
     Command(Command),
     Stats { routes: bool },
 }
@@ -133,10 +137,18 @@ impl Call {
             Name::Apply => self.spec.map(Asked::Apply),
             Name::Members => self.members.map(Asked::Members),
             Name::Restore => self.verdicts.map(Asked::Restore),
+            Name::Checked => self.checked.map(Asked::Checked),
             Name::Command => self.command.map(Asked::Command),
             Name::Stats => Some(Asked::Stats { routes: self.routes.unwrap_or(false) }),
         }
     }
+}
+
+/// The answer to the result of a check.
+#[derive(Serialize)]
+pub(super) struct More {
+    /// Whether more results are wanted soon.
+    pub(super) more: bool,
 }
 
 /// The answer to a call.
@@ -188,6 +200,9 @@ mod tests {
         assert!(matches!(read(&stop), Ok((3, Asked::Command(Command::Stop { deadline_ms: 5 })))));
         let stats = json!({"id": 4, "call": "stats", "routes": true});
         assert!(matches!(read(&stats), Ok((4, Asked::Stats { routes: true }))));
+        let checked = json!({"id": 6, "call": "checked", "checked":
+            {"pool": "a", "backend": "b", "good": true, "reason": "fine", "duration_ms": 5}});
+        assert!(matches!(read(&checked), Ok((6, Asked::Checked(CheckResult { good: true, .. })))));
         let members =
             json!({"id": 5, "call": "members", "members": {"pool": "a", "generation": 2, "backends": []}});
         assert!(matches!(read(&members), Ok((5, Asked::Members(Members { generation: 2, .. })))));

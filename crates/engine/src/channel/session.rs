@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::frame;
-use super::message::{Asked, Call, Greeting, Hello, Reply};
+use super::message::{Asked, Call, Greeting, Hello, More, Reply};
 use crate::engine::Shared;
 use crate::error::CallError;
 use crate::telemetry::{self, Event, Stats};
@@ -151,6 +151,7 @@ fn answer(shared: &Arc<Shared>, id: u64, asked: Asked) -> Reply {
             shared.restore(verdicts);
             Reply::new(id, Ok(serde_json::Map::new()))
         }
+        Asked::Checked(result) => Reply::new(id, Ok(More { more: shared.told(result) })),
         Asked::Command(command) => {
             shared.command(command);
             Reply::new(id, Ok(serde_json::Map::new()))

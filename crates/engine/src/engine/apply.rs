@@ -52,6 +52,7 @@ impl Shared {
         let applied = self.commit(&publication, &prepared.lives, &prepared.bounds);
         self.follow_health();
         self.registry.forget_unused();
+        self.follow_checks();
         self.events.push(What::Applied { version: applied.version });
         Ok(applied)
     }
@@ -242,6 +243,7 @@ impl Shared {
         drop(guard);
         self.follow_health();
         self.drains.notify_one();
+        self.follow_checks();
         Ok(())
     }
 

@@ -12,19 +12,22 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fairlead_balance::health::{Operator, Terms, Ward};
+use fairlead_balance::health::{Check, Operator, Terms, Ward};
 use fairlead_plan::{self as plan, Membership};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::MissedTickBehavior;
 
 use super::shared::Shared;
 use crate::clock;
+use crate::probe::keep_checking;
 use crate::telemetry::{PreparedMembers, PreparedPlan, What};
 
 /// How often all are judged.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Between two judgements that failures in a row ask for: what more of them come meanwhile is judged together.
 const BREATH: Duration = Duration::from_millis(10);
+/// Above this many backends, what checks change is judged together; judging fewer takes microseconds.
+const LARGE: usize = 100;
 /// How long what an engine before this one knew is kept for backends that may still be configured.
 const MEMORY: Duration = Duration::from_mins(1);
 
@@ -72,7 +75,7 @@ impl Wards {
         for backend in &membership.backends {
             let word = words.and_then(|words| words.get(&*backend.id)).copied().unwrap_or_default();
             let was_up = restored.and_then(|restored| restored.get(&*backend.id)).copied();
-            watched.ward.expect(&backend.id, &backend.live, terms(backend), (word, was_up), now);
+            watched.ward.expect(&backend.id, &backend.live, terms(pool, backend), (word, was_up), now);
         }
     }
 
@@ -85,7 +88,7 @@ impl Wards {
             watched.is_resolved = pool.resolved;
             watched.ward.follow(pool.health);
             for backend in &membership.backends {
-                watched.ward.watch(&backend.id, &backend.live, terms(backend), now);
+                watched.ward.watch(&backend.id, &backend.live, terms(pool, backend), now);
             }
         }
         let served: BTreeMap<&str, HashSet<&str>> = (served.iter())
@@ -140,6 +143,12 @@ impl Wards {
         told
     }
 
+    /// Whether a pool is so large that changes of its backends are judged together; it is marked for that.
+    fn is_large(&self, pool: &str) -> bool {
+        let large = self.ward(pool).filter(|ward| ward.len() > LARGE);
+        large.map(Ward::raise_alarm).is_some()
+    }
+
     /// Whether every backend's health is known, or was once: a reload that brings one more doesn't take the others out of
     /// service.
     pub(crate) fn is_known(&self, now: Instant) -> bool {
@@ -148,8 +157,13 @@ impl Wards {
 }
 
 /// As what a backend is in its pool.
-fn terms(backend: &plan::Backend) -> Terms {
-    Terms { check: None, weighs: backend.weight > 0 }
+fn terms(pool: &plan::Pool, backend: &plan::Backend) -> Terms {
+    let check = pool.check.as_ref().map(|check| Check {
+        digest: check.digest,
+        initially_up: check.initially_up,
+        timeout: check.timeout,
+    });
+    Terms { check, weighs: backend.weight > 0 }
 }
 
 impl Shared {
@@ -208,7 +222,8 @@ impl Shared {
         known
     }
 
-    /// A check of a backend has this result; `why` says what is bad about a bad one. Acted on before this returns. `Some(true)`:
+    /// A check of a backend has this result; `why` says what is bad about a bad one. Acted on before this returns, in a large
+    /// pool within 10 ms: thousands may have their first results in one second, and each judgement is of all. `Some(true)`:
     /// results disagree with what the check said before, so more are wanted soon. `None`: no such backend is checked,
     /// which is counted.
     pub(crate) fn checked(&self, pool: &str, backend: &str, good: bool, why: &str) -> Option<bool> {
@@ -218,6 +233,7 @@ impl Shared {
             (wards.by_pool.get_mut(pool)).and_then(|watched| watched.ward.checked(backend, good, why, now));
         match noted {
             None => _ = self.ignored_settings.fetch_add(1, Relaxed),
+            Some(noted) if noted.changed && wards.is_large(pool) => self.alarm(),
             Some(noted) if noted.changed => self.tell(wards.judge(|name, _| name == pool, now)),
             Some(_) => {}
         }
@@ -243,7 +259,7 @@ impl Shared {
     }
 }
 
-/// The thread that judges.
+/// The thread that judges, and that makes the checks.
 pub(crate) struct Warden(JoinHandle<()>);
 
 impl Warden {
@@ -265,6 +281,7 @@ fn run(shared: &Arc<Shared>) {
         Ok(runtime) => runtime.block_on(async {
             tokio::select! {
                 () = keep_watching(shared) => {}
+                () = keep_checking(shared) => {}
                 () = shared.judging_ends.notified() => {}
             }
         }),

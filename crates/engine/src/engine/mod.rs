@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::error::{CallError, StartError};
+use crate::probe::CheckResult;
 use crate::telemetry::{self, Event, Stats};
 use crate::unix::{self, User};
 
@@ -82,6 +83,11 @@ impl Engine {
     /// first Plan is applied.
     pub fn restore(&self, verdicts: Verdicts) {
         self.shared.restore(verdicts);
+    }
+
+    /// Takes what a check found that was made elsewhere. `true`: more results are wanted soon.
+    pub fn checked(&self, result: CheckResult) -> bool {
+        self.shared.told(result)
     }
 
     /// Does something that is no configuration.

@@ -14,6 +14,7 @@ use super::health::{Warden, Wards};
 use super::settings::Settings;
 use crate::clock;
 use crate::listener::{ListenerLive, ProcessLimit, Sockets};
+use crate::probe::Checks;
 use crate::telemetry::{Events, LogWriter, PreparedMembers, Registry};
 use crate::unix;
 use crate::worker::Handle;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(super) judging_ends: Notify,
     /// How backends were judged. Taken after `state`, if both are.
     pub(super) wards: Mutex<Wards>,
+    /// What came of the checks of backends.
+    pub(crate) checks: Checks,
     /// Held by the one call that changes what is served.
     pub(super) changing: Mutex<()>,
     state: Mutex<State>,
@@ -108,6 +111,7 @@ impl Shared {
             alarms: Notify::new(),
             judging_ends: Notify::new(),
             wards: Mutex::default(),
+            checks: Checks::default(),
             changing: Mutex::default(),
             state: Mutex::default(),
             settings,

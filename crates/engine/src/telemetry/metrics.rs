@@ -23,6 +23,7 @@ pub(crate) fn render(shared: &Shared) -> String {
     routes(shared, &mut page);
     backends(shared, &mut page);
     pools::render(shared, &mut page);
+    checks(shared, &mut page);
     page.0
 }
 
@@ -247,6 +248,20 @@ fn backends(shared: &Shared, page: &mut Page) {
     backend_gauge(page, &state, "fairlead_backend_up", help, |backend, served| {
         u32::from(served && backend.live.standing().share() > 0)
     });
+}
+
+fn checks(shared: &Shared, page: &mut Page) {
+    let name = "fairlead_health_checks_total";
+    page.family(name, Kind::Counter, "Checks of backends; unmade: for want of something of our own.");
+    for ((pool, backend), record) in sorted(shared.checks.all()) {
+        for (result, count) in
+            [("passed", record.passed), ("failed", record.failed), ("unmade", record.unmade)]
+        {
+            let labels: [(&str, &dyn Display); 3] =
+                [("pool", &pool), ("backend", &backend), ("result", &result)];
+            page.sample(name, &labels, count);
+        }
+    }
 }
 
 fn backend_gauge(

@@ -20,6 +20,6 @@ pub use events::{Event, What};
 pub(crate) use local::Local;
 pub(crate) use metrics::render;
 pub(crate) use record::{Blame, Record};
-pub(crate) use registry::{PreparedListener, PreparedMembers, PreparedPlan, Registry, Series};
+pub(crate) use registry::{Key, PreparedListener, PreparedMembers, PreparedPlan, Registry, Series};
 pub use stats::Stats;
 pub(crate) use stats::collect;

@@ -141,6 +141,8 @@ pub struct BackendStats {
     pub check: Option<Condition>,
     /// Its circuit breaker.
     pub breaker: &'static str,
+    /// What came of its checks; nothing without one.
+    pub checks: Option<CheckStats>,
     pub in_flight: u32,
     /// The most of them now.
     pub max_in_flight: Option<u32>,
@@ -154,6 +156,24 @@ pub struct BackendStats {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub latency_ms: LatencyStats,
+}
+
+/// What came of the checks of a backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckStats {
+    pub passed: u64,
+    pub failed: u64,
+    pub last: Option<LastCheck>,
+}
+
+/// The last check of a backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastCheck {
+    pub good: bool,
+    /// What was found, in words.
+    pub reason: String,
+    pub at_ms: u64,
+    pub duration_ms: f64,
 }
 
 /// From a request's last byte to its answer's head.
@@ -252,6 +272,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
             let judged = |place, plan: &plan::Backend, counters| BackendStats {
                 reason: ward.and_then(|ward| ward.judged(&plan.id)).map(|judged| judged.reason.clone()),
                 check: ward.and_then(|ward| ward.is_checked_up(&plan.id)).map(Condition::of_check),
+                checks: checks(shared, pool, plan),
                 share: f64::from(plan.live.standing().share()) / f64::from(Standing::WHOLE),
                 max_in_flight: picker.limit(place),
                 ..backend(plan, counters, plan.live.standing().state().into())
@@ -305,6 +326,7 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
             BreakerState::Open => "open",
             BreakerState::HalfOpen => "half_open",
         },
+        checks: None,
         in_flight: plan.live.in_flight(),
         max_in_flight: None,
         idle: plan.live.idle(),
@@ -318,6 +340,18 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         bytes_out: sum(series, |counters| counters.bytes_out.value()),
         latency_ms: latency(series),
     }
+}
+
+fn checks(shared: &Shared, pool: &plan::Pool, backend: &plan::Backend) -> Option<CheckStats> {
+    pool.check.as_ref()?;
+    let record = shared.checks.of(&(Arc::clone(&pool.name), Arc::clone(&backend.id)))?;
+    let last = record.last.map(|(finding, at)| LastCheck {
+        good: finding.good,
+        reason: finding.reason.into_owned(),
+        at_ms: unix_millis(at),
+        duration_ms: finding.took.as_secs_f64() * 1e3,
+    });
+    Some(CheckStats { passed: record.passed, failed: record.failed, last })
 }
 
 fn latency(series: &Series<BackendCounters>) -> LatencyStats {

@@ -62,7 +62,8 @@ pub(super) async fn dial(
     Err(DialError { backend: Arc::clone(&backend.id), address: backend.address.clone(), failure })
 }
 
-async fn open(address: &BackendAddress) -> io::Result<Stream> {
+/// A new connection, when the system makes it.
+pub(crate) async fn open(address: &BackendAddress) -> io::Result<Stream> {
     match address {
         BackendAddress::Ip(address) => {
             let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
@@ -74,7 +75,8 @@ async fn open(address: &BackendAddress) -> io::Result<Stream> {
     }
 }
 
-fn classify(error: &io::Error, address: &BackendAddress) -> DialFailure {
+/// What it means that a connection wasn't made.
+pub(crate) fn classify(error: &io::Error, address: &BackendAddress) -> DialFailure {
     let unix = matches!(address, BackendAddress::Unix(_));
     let Some(errno) = Errno::from_io_error(error) else { return DialFailure::Other(error.kind()) };
     match errno {

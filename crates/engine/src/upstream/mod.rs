@@ -18,7 +18,7 @@ use crate::buffer::Buffers;
 use crate::clock::{self, Deadline, Phase, Wheel};
 
 pub(crate) use connection::Connection;
-pub(crate) use dial::{DialError, DialFailure};
+pub(crate) use dial::{DialError, DialFailure, classify, open};
 
 use idle::Idle;
 

@@ -77,6 +77,7 @@ pub(crate) fn pool(name: &str, backends: &[Value]) -> Value {
         "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
         "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
         "queue": null,
+        "health_check": null,
         "passive_health": null,
         "panic_threshold_thousandths": 0,
         "slow_start_ms": 0,

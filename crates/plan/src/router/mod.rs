@@ -20,8 +20,8 @@ use smallvec::SmallVec;
 
 pub use self::host::MAX_HOST;
 use self::host::{HostRule, is_lower, without_port};
-pub(crate) use self::rule::Rule;
 use self::rule::{HostRank, PathRank, Rank};
+pub(crate) use self::rule::{Rule, one_line};
 pub use self::trace::{Criterion, Step, Verdict};
 use self::tree::{NOWHERE, Position, Tree};
 

@@ -113,7 +113,7 @@ impl PathRule {
 }
 
 /// The regex crate draws the pattern with a caret beneath and gives the reason in the last line.
-fn one_line(error: &regex::Error) -> String {
+pub(crate) fn one_line(error: &regex::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
     last.strip_prefix("error: ").unwrap_or(last).to_owned()

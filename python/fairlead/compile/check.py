@@ -1,0 +1,67 @@
+"""A check of backends, as the engine reads it."""
+
+from typing import Any
+
+from fairlead.model import BodyRegex, ExecCheck, HeaderPresent, HeaderRegex, HealthCheck, HttpCheck, TcpCheck
+
+__all__ = ["check"]
+
+
+def check(wanted: HealthCheck | None) -> dict[str, Any] | None:
+    """Describe how backends are checked; None if they aren't."""
+    if wanted is None:
+        return None
+    return {
+        "interval_ms": wanted.interval.milliseconds,
+        "fast_interval_ms": wanted.fast_interval.milliseconds,
+        "timeout_ms": wanted.timeout.milliseconds,
+        "healthy_threshold": wanted.healthy_threshold,
+        "unhealthy_threshold": wanted.unhealthy_threshold,
+        "initially_up": wanted.initial == "up",
+        "port": wanted.port,
+        "probe": _probe(wanted),
+    }
+
+
+def _probe(wanted: HealthCheck) -> dict[str, Any]:
+    match wanted:
+        case TcpCheck():
+            return {"tcp": {}}
+        case ExecCheck(command=command):
+            return {"exec": {"command": list(command)}}
+        case HttpCheck():
+            return {"http": _http(wanted)}
+
+
+def _http(wanted: HttpCheck) -> dict[str, Any]:
+    expect = wanted.expect
+    return {
+        "method": wanted.method,
+        "path": wanted.path,
+        "host": wanted.host,
+        "headers": [list(each) for each in wanted.headers.items()],
+        "expect_statuses": [_range(each) for each in expect.status],
+        "expect_body": _body(expect.body),
+        "expect_headers": [[name, _header(test)] for name, test in expect.headers.items()],
+    }
+
+
+def _range(statuses: str) -> list[int]:
+    low, _, high = statuses.partition("-")
+    return [int(low), int(high or low)]
+
+
+def _body(test: str | BodyRegex | None) -> dict[str, str] | None:
+    if test is None:
+        return None
+    return {"regex": test.regex} if isinstance(test, BodyRegex) else {"text": test}
+
+
+def _header(test: str | HeaderRegex | HeaderPresent) -> dict[str, Any]:
+    match test:
+        case HeaderRegex(regex=regex):
+            return {"regex": regex}
+        case HeaderPresent(present=present):
+            return {"present": present}
+        case pattern:
+            return {"pattern": pattern}

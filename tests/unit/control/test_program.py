@@ -1,0 +1,69 @@
+"""Programs that check a backend, really run."""
+
+from pathlib import Path
+
+import pytest
+
+from fairlead.control.program import Outcome, run
+
+ABOUT = {"FAIRLEAD_POOL": "app", "FAIRLEAD_BACKEND": "a"}
+
+
+async def found(script: str, seconds: float = 20.0) -> tuple[bool, str]:
+    outcome = await run(["/bin/sh", "-c", script], ABOUT, seconds=seconds, user=None)
+    assert outcome is not None
+    return outcome.good, outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo lag 3s", (True, "lag 3s")),
+        ("echo lag 30s; echo more; exit 2", (False, "lag 30s")),
+        ("exit 0", (True, "exit code 0")),
+        ("exit 7", (False, "exit code 7")),
+        ("kill -KILL $$", (False, "ended by SIGKILL")),
+        ("echo 'a\tb' >&2", (True, "exit code 0")),
+        ("printf '\\n  a\\033[31m\\377b\\n'", (True, "a [31m\N{REPLACEMENT CHARACTER}b")),
+        ("echo $FAIRLEAD_POOL/$FAIRLEAD_BACKEND $HOME$USER", (True, "app/a")),
+        ("pwd", (True, "/")),
+    ],
+)
+async def test_its_end_is_the_result_and_its_first_line_the_reason(
+    script: str, expected: tuple[bool, str]
+) -> None:
+    assert await found(script) == expected
+
+
+async def test_however_much_it_writes_it_can_go_on() -> None:
+    good, reason = await found("head -c 3000000 /dev/zero | tr '\\0' x")
+    assert (good, reason) == (True, "x" * 200)
+
+
+async def test_at_its_timeout_it_and_all_that_it_started_are_killed(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 600 & echo $! > {pids}; wait"
+    good, reason = await found(script, seconds=0.5)
+    assert (good, reason) == (False, "no result within 0.5s")
+    pid = int(pids.read_text())
+    while _runs(pid):
+        pass
+
+
+async def test_what_it_leaves_running_is_not_waited_for() -> None:
+    assert await found("sleep 600 & echo fine") == (True, "fine")
+
+
+async def test_a_program_that_cannot_be_run_is_a_bad_result(tmp_path: Path) -> None:
+    for command, why in [("/no/such", "No such file or directory"), (str(tmp_path), "Permission denied")]:
+        outcome = await run([command], ABOUT, seconds=20.0, user=None)
+        assert isinstance(outcome, Outcome)
+        assert (outcome.good, outcome.reason) == (False, f"cannot run {command}: {why}")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
