@@ -1,11 +1,17 @@
 """A request whose backend takes its time is sent to a second one; the first answer counts."""
 
 import asyncio
+import contextlib
+import itertools
+from pathlib import Path
 
 import pytest
 
+from fairlead.testing.origin import Behaviour, Exchange, Origin
+from support import load
 from support.backend import OK, Backend, answering
 from support.peer import Peer
+from support.process import configuration, run, write
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -23,11 +29,17 @@ CONFIGURATION = {
         "only": _listener("only", after="50ms", budget="100%"),
         "observed": _listener("observed", after="p95", budget="100%"),
         "limited": _listener("limited", after="300ms", budget="100%"),
+        "broken": _listener("broken", after="50ms", budget="100%"),
     },
     "pools": {
         "app": BOTH,
         "scarce": BOTH,
         "only": {"backends": ["@slow"]},
+        "broken": {
+            **BOTH,
+            "circuit_breaker": {"min_requests": 1, "open": "50ms"},
+            "passive_health": "off",
+        },
         "observed": BOTH,
         "limited": {
             **BOTH,
@@ -212,6 +224,26 @@ async def test_who_waits_for_a_slot_comes_before_second_tries(stage: Stage) -> N
     assert (await _hedges(stage, "limited"))["sent"] == 0
 
 
+async def test_what_a_breaker_tries_is_not_hedged(stage: Stage) -> None:
+    slow = stage.backends["slow"]
+    slow.behaviour = answering(b"HTTP/1.1 500 Bad\r\nContent-Length: 0\r\n\r\n")
+    stage.backend.behaviour = answering(OK)
+    assert (await stage.ask(GET, "broken")).status == 500
+    await slow.clear()
+    async with asyncio.timeout(60):
+        while (await _backend(stage, "broken", 0))["breaker"] != "half_open":
+            pass
+    client = await stage.client("broken")
+    client.send(GET)
+    peer, _ = await slow.received()
+    for _ in range(3):
+        assert (await stage.ask(GET)).status == 200, "hedged: so long the other has waited, too"
+    assert (await _hedges(stage, "broken"))["sent"] == 0
+    peer.send(FIRST)
+    assert (await client.answer()).body == b"first"
+    assert (await _backend(stage, "broken", 0))["breaker"] == "closed"
+
+
 async def test_after_enough_answers_the_observed_percentile_decides(stage: Stage) -> None:
     slow = stage.backends["slow"]
     slow.behaviour = answering(OK)
@@ -230,3 +262,42 @@ async def test_after_enough_answers_the_observed_percentile_decides(stage: Stage
             if not done:
                 one.cancel()
     assert (await stage.ask(GET, "observed")).status == 200
+
+
+def _now_and_then_slow() -> Behaviour:
+    """Answer one request of forty after 400 ms."""
+    numbers = itertools.count(1)
+
+    async def behave(exchange: Exchange) -> None:
+        if next(numbers) % 40 == 0:
+            await asyncio.sleep(0.4)
+        await exchange.answer(b"ok")
+
+    return behave
+
+
+async def test_the_tail_that_single_backends_make_is_cut(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        origins = [
+            await stack.enter_async_context(Origin(_now_and_then_slow(), remember=False)) for _ in range(3)
+        ]
+        file = tmp_path / "fairlead.json"
+        whole = configuration(tmp_path, *(origin.address for origin in origins))
+        routes = [{"pool": "app"}, {"pool": "app", "hedge": {"after": "p95", "budget": "10%"}}]
+        whole["listeners"] = {
+            name: {"bind": f"127.0.0.{number}:0", "routes": [route]}
+            for number, (name, route) in enumerate(zip(("plain", "web"), routes, strict=True), 1)
+        }
+        write(file, whole)
+        fairlead = await stack.enter_async_context(run(file, tmp_path))
+        found = {one["name"]: one["binds"][0]["bound"] for one in (await fairlead.status())["listeners"]}
+        arguments = ("--rate", "200", "--connections", "32")
+        plain = await load.run(found["plain"], *arguments, "--requests", "800")
+        await load.run(found["web"], *arguments, "--requests", "400")
+        hedged = await load.run(found["web"], *arguments, "--requests", "800")
+        (pool,) = (await fairlead.status())["pools"]
+    assert (plain["failed"], hedged["failed"]) == (0, 0)
+    assert plain["latency_ms"]["p99"] > 350
+    assert hedged["latency_ms"]["p99"] < plain["latency_ms"]["p99"] / 2
+    assert pool["hedges"]["won"] >= 10
+    assert pool["hedges"]["sent"] <= 0.11 * 1200
