@@ -176,6 +176,22 @@ class Engine:
             ValueError: the text is no result.
         """
 
+    def affinity(self, said_json: str) -> None:
+        """Take what other nodes say of pools' clients, and of the store in which they say it.
+
+        `{"pools": [{"pool", "entries": [[key, backend], …]}], "store": {"connected", "reason"} or null}`;
+        keys are 64 bits in hexadecimal.
+
+        Raises:
+            ValueError: the text is none of this.
+        """
+
+    def affinity_changes(self) -> str:
+        """Give what other nodes are to know of pools' clients since this was asked last, as JSON.
+
+        `[{"pool", "changes": [[key, backend before or null, backend now], …]}]`.
+        """
+
     def command(self, command_json: str) -> None:
         """Do something that is no configuration: `{"reopen_logs": {}}` or `{"stop": {"deadline_ms": …}}`."""
 

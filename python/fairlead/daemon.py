@@ -18,7 +18,7 @@ import structlog
 from fairlead.admin import access, server
 from fairlead.compile import bind_address
 from fairlead.control import directory as directories
-from fairlead.control import machine, report
+from fairlead.control import machine, report, sharing
 from fairlead.control.act import Actor
 from fairlead.control.checks import Checks
 from fairlead.control.errors import EngineLost, NeedsRestart, Refused
@@ -26,6 +26,8 @@ from fairlead.control.host import ENGINE_PROGRAM, VERSION, ProcessHost
 from fairlead.control.lock import DirectoryLock
 from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings
 from fairlead.control.reconcile import pinned
+from fairlead.control.secret import keyed
+from fairlead.control.sharing import Sharing
 from fairlead.control.store import Proposal, Running, Store
 from fairlead.discover import DnsResolver, EventLoopClock, ResolveError, Watch
 from fairlead.errors import ConfigurationError, FairleadError, Problem, UsageError, dotted
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fairlead.compile import Accepted
+    from fairlead.control.messages import Said
     from fairlead.control.source import Source
     from fairlead.model import Configuration
     from fairlead.model.stats import EngineStats
@@ -74,7 +77,8 @@ class Daemon:
         self._source = source
         self._options = options
         self._store = Store()
-        self._actor = Actor(self._store, self._new_host)
+        self._sharing = Sharing(self._store, self._say)
+        self._actor = Actor(self._store, self._new_host, self._sharing.take)
         self._reloading = asyncio.Lock()
         self._last_reload: ReloadStatus | None = None
         self._numbers = 0
@@ -88,6 +92,7 @@ class Daemon:
         self._readiness = Readiness(self._options.ready_fd)
         self._accepted = await asyncio.to_thread(self._source.read)
         self._configuration = self._accepted.configuration
+        self._refuse_missing(self._configuration)
         logs.set_up(self._configuration.logging.level, self._configuration.logging.format)
         self._settings = self._settle()
         with DirectoryLock(self._directory), self._signals():
@@ -152,6 +157,7 @@ class Daemon:
                 tasks.create_task(self._discover(), name="discovery"),
                 tasks.create_task(self._check(), name="checks"),
                 tasks.create_task(self._begin(), name="begin"),
+                tasks.create_task(self._sharing.run(), name="sharing"),
             ]
             await self._actor.run()
             for task in background:
@@ -189,6 +195,7 @@ class Daemon:
         try:
             read = await asyncio.to_thread(self._source.read)
             _refuse_changes(self._source, self._configuration, read.configuration)
+            self._refuse_missing(read.configuration)
             await self._propose(read)
         except (ConfigurationError, Refused) as error:
             return self._refused(error.problems, needs_restart=isinstance(error, NeedsRestart))
@@ -215,6 +222,7 @@ class Daemon:
                     await self._watch.settled()
             await self._offer(accepted, dict(self._coming))
             self._store.update(members=dict(self._coming))
+            self._sharing.use(accepted.configuration)
         except FairleadError:
             if self._store.state.accepted is not None:
                 before = self._configuration
@@ -232,6 +240,7 @@ class Daemon:
         spec = pinned(
             {**accepted.spec, "version": version, "max_memory_bytes": memory}, self._store.state.bound
         )
+        spec = keyed(spec, self._directory)
         proposal = Proposal(
             number=number, version=version, spec=spec, source=self._source.name, members=members
         )
@@ -244,6 +253,13 @@ class Daemon:
             raise error
         if state.proposal is not None:
             raise state.failure or Stopping
+
+    def _refuse_missing(self, configuration: Configuration) -> None:
+        if problems := list(sharing.missing(configuration)):
+            raise ConfigurationError(self._source.place(problems))
+
+    async def _say(self, said: Said) -> None:
+        await self._actor.affinity(said)
 
     def _version(self) -> int | None:
         engine = self._store.state.engine

@@ -11,7 +11,15 @@ from aiohttp import ClientConnectionError, ClientError, ClientSession
 from fairlead.compile import spec
 from fairlead.control.errors import EngineLost, PlanRefused
 from fairlead.control.host import VERSION, Host, LocalHost, ProcessHost
-from fairlead.control.messages import REOPEN_LOGS, CheckResult, MemberList, Settings, stop_command
+from fairlead.control.messages import (
+    REOPEN_LOGS,
+    Changes,
+    CheckResult,
+    MemberList,
+    Said,
+    Settings,
+    stop_command,
+)
 from fairlead.model import Configuration
 from fairlead.model.stats import EngineStats
 from fairlead.testing.origin import Origin, answer, raw
@@ -208,3 +216,26 @@ async def test_a_process_that_was_let_go_is_adopted_with_what_it_serves(
         await asyncio.gather(first.closed, second.closed)
     await first.release()
     await second.release()
+
+
+async def test_what_other_nodes_are_to_know_comes_up_and_what_they_say_is_taken(host: Host) -> None:
+    affinity = {"table": {"key": "path", "store": "redis"}}
+    async with Origin(answer("one")) as one, Origin(answer("other")) as other:
+        pool = {"backends": [one.address, other.address], "affinity": affinity}
+        applied = await host.apply(described(1, pools={"app": pool}, cluster={"redis": "redis://nobody"}))
+        address = applied.bound["web"]["127.0.0.1:0"]
+        said = (await ask(address)).removeprefix("200 ")
+        async with asyncio.timeout(10):
+            async for update in host.updates():
+                if isinstance(update, Changes):
+                    break
+        (change,) = update.changes
+        home, away = (one, other) if said == "one" else (other, one)
+        assert (change.pool, change.before, change.now) == ("app", None, home.address)
+        await host.affinity(Said(pools={"app": [(change.client, away.address)], "gone": [("01", "x")]}))
+        assert await ask(address) != f"200 {said}"
+        for connected in (False, True):
+            await host.affinity(Said(connected=connected, reason="a test"))
+            shown = (await host.stats()).pools[0].affinity
+            assert shown is not None
+            assert shown.store_connected is connected

@@ -246,6 +246,17 @@ impl<'a> Attempts<'a> {
         self.must_dial
     }
 
+    /// Whether `member` is who only closed a connection that had lain idle: then it may be asked again, on a fresh one, by
+    /// a request that belongs there.
+    pub fn asks_again(&mut self, member: usize) -> bool {
+        let again = self.must_dial && self.again == Some(member as u32);
+        if again {
+            self.again = None;
+            self.tried.remove(member);
+        }
+        again
+    }
+
     /// Takes what became of the try (or of picking for it) and says what to do. Once it has said anything but
     /// [`Action::Send`], [`Action::Wait`] and [`Action::Queue`] it says the same for ever.
     pub fn next(&mut self, outcome: Outcome, means: &Means<'_>) -> Action {

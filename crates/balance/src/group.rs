@@ -57,6 +57,11 @@ impl Group {
         self.table.slots()
     }
 
+    /// The member that has the key while nobody is left out.
+    pub(crate) fn owner(&self, key: u64) -> Option<usize> {
+        self.table.owner(key).map(|seat| self.seats.member(seat))
+    }
+
     fn pick<R: Random>(&self, place: &mut Place, pick: &mut Pick<'_, R>) -> Option<usize> {
         let seat = self.table.pick(&self.seats, place, pick)?;
         Some(self.seats.member(seat))

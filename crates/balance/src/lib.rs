@@ -18,6 +18,7 @@
 //! - `queue`: requests that wait until a backend has room.
 //! - `breaker`: who mostly fails gets nothing for a while.
 //! - `adaptive`: how many requests a backend bears at a time.
+//! - [`affinity`]: clients that go where they went before.
 //! - `latency`: how long a backend takes to answer.
 //! - [`health`]: what checks say and traffic shows, and what share of its weight that leaves a backend.
 //! - `hash`, `md5`: hashes that all nodes agree on.
@@ -27,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod adaptive;
+pub mod affinity;
 mod algorithm;
 mod attempts;
 mod backoff;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use crate::adaptive::{Bounds, Limiter, MaxInFlight};
+use crate::affinity::Memory;
 use crate::breaker::{BreakerPolicy, Breaking, Outcomes};
 use crate::budget::Budget;
 use crate::count::Count;
@@ -23,9 +24,17 @@ use crate::standing::{Pass, Phase, Standing, StandingWord};
 /// All backends that somebody still uses, by pool and id. One for the whole process.
 ///
 /// Only building a picker comes here; requests hold the [`BackendLive`] itself. It therefore may take a lock.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Live {
     pools: Mutex<Table>,
+    secret: [u8; 32],
+}
+
+impl std::fmt::Debug for Live {
+    /// Without the secret.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Live").field("pools", &self.pools).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +67,18 @@ impl Live {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, and with a secret of its own for what needs one and is given none.
+    #[must_use]
+    pub fn with_secret(secret: [u8; 32]) -> Self {
+        Self { secret, ..Self::default() }
+    }
+
+    /// What cookies are made with for which no other secret was given: as long-lived as this.
+    #[must_use]
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.secret
     }
 
     /// The backend `id` of `pool`: the one in use, if it is in use, else a new one with nothing in flight.
@@ -140,6 +161,8 @@ pub struct BackendLive {
     outcomes: Outcomes,
     limiter: Limiter,
     pool: Arc<PoolLive>,
+    /// Who waits for this backend and no other. Made when somebody does for the first time.
+    line: OnceLock<Box<Queue>>,
 }
 
 #[derive(Debug, Default)]
@@ -165,6 +188,8 @@ pub struct PoolLive {
     retries: Budget,
     queue: Queue,
     hedging: OnceLock<Box<Hedging>>,
+    /// What is remembered of clients, each by what it is a memory of, for as long as anybody uses it.
+    memories: Mutex<Vec<(u64, Weak<Memory>)>>,
 }
 
 impl PoolLive {
@@ -172,6 +197,18 @@ impl PoolLive {
     #[must_use]
     pub fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// What is remembered of clients: the memory `of` this that is in use, else a new one.
+    pub fn memory(&self, of: u64, make: impl FnOnce() -> Memory) -> Arc<Memory> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.retain(|(_, memory)| memory.strong_count() > 0);
+        let known = memories.iter().find(|(known, _)| *known == of).and_then(|(_, memory)| memory.upgrade());
+        known.unwrap_or_else(|| {
+            let memory = Arc::new(make());
+            memories.push((of, Arc::downgrade(&memory)));
+            memory
+        })
     }
 
     /// What tries again may cost.
@@ -337,11 +374,20 @@ impl BackendLive {
         did
     }
 
-    /// One request has ended on `worker`, and who waits for room there or elsewhere is told.
+    /// One request has ended on `worker`, and who waits for room there or elsewhere is told: those first who can go nowhere
+    /// else.
     #[inline]
     pub fn end_on(&self, worker: usize) {
         self.end();
-        self.pool.queue.freed(worker);
+        match self.line.get() {
+            Some(line) if line.waiting() > 0 => line.freed(worker),
+            _ => self.pool.queue.freed(worker),
+        }
+    }
+
+    /// Where requests wait that are for this backend and no other.
+    pub fn line(&self) -> &Queue {
+        self.line.get_or_init(Box::default)
     }
 
     pub(crate) fn pool(&self) -> &Arc<PoolLive> {

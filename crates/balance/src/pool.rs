@@ -17,6 +17,7 @@ use crate::cursor::Cursor;
 use crate::group::{Group, Tier};
 use crate::hash::mix;
 use crate::live::{BackendLive, PoolLive};
+use crate::standing::State;
 use crate::tried::Tried;
 
 /// A backend's place in a pool.
@@ -136,6 +137,14 @@ impl Picker {
         // Full is not gone: who is well but busy isn't helped out, lest every peak flood what is kept for need.
         let helped = if serving.has_untried(ask.tried) { None } else { helping.pick(second, &mut pick) };
         helped.ok_or_else(|| self.why_none(ask.tried))
+    }
+
+    /// The member that a key belongs to, whatever becomes of it, in a picker by rendezvous. One that drains has no keys: who
+    /// goes by a key can't tell the clients that it knew from new ones.
+    #[must_use]
+    pub fn owner(&self, key: u64) -> Option<usize> {
+        let owner = self.groups().next()?.owner(key)?;
+        (self.members[owner].live.standing().state() != State::Draining).then_some(owner)
     }
 
     /// Takes a slot of the member that affinity names, if its standing lets it go on with those it knows.

@@ -268,3 +268,18 @@ proptest! {
         prop_assert!(repeated <= resets);
     }
 }
+
+#[test]
+fn who_only_closed_an_idle_connection_is_asked_again_by_a_request_that_belongs_there() {
+    let mut attempts = safe();
+    assert_eq!(attempts.next(STALE(3), &FREE), Action::Send);
+    assert!(attempts.tried().contains(3) && attempts.must_dial());
+    assert!(!attempts.asks_again(2) && attempts.asks_again(3));
+    assert!(!attempts.tried().contains(3));
+    assert!(!attempts.asks_again(3), "once");
+    for outcome in [RESET(3), REFUSED(3)] {
+        let mut attempts = safe();
+        attempts.next(outcome, &FREE);
+        assert!(!attempts.asks_again(3), "{outcome:?}");
+    }
+}

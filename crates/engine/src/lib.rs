@@ -32,7 +32,9 @@ mod clock;
 mod io;
 mod unix;
 
-pub use engine::{Applied, Command, Engine, LogLevel, Settings, Verdicts, serve};
+pub use engine::{
+    Applied, Changes, Command, Engine, Entries, Key, LogLevel, Said, Settings, StoreState, Verdicts, serve,
+};
 pub use error::{CallError, CallErrorKind, Problem, StartError};
 pub use probe::CheckResult;
 pub use telemetry::{Event, Stats, What};

@@ -4,15 +4,16 @@
 //! A connection holds its [`ListenerCell`]; a request clones the [`LocalListener`] in it once, at its head, and from
 //! then on keeps only what it uses: a tunnel keeps its pool, never a Plan.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fairlead_balance::Cursor;
+use fairlead_balance::{BackendLive, Cursor};
 use fairlead_plan as plan;
 
+use crate::clock;
 use crate::listener::{Connections, ListenerLive};
 use crate::telemetry::{BackendCounters, ListenerCounters, PreparedMembers, PreparedPlan, RouteCounters};
 
@@ -81,6 +82,16 @@ pub(crate) struct LocalPool {
     pub(crate) plan: Arc<plan::Pool>,
     /// Shared by all Plans that have this pool, so that requests of older ones see who left.
     members: Rc<RefCell<Rc<LocalMembers>>>,
+    /// Those that left and go on with the clients they know. As `members` are.
+    leaving: Rc<RefCell<Vec<Leaving>>>,
+}
+
+/// A backend that left a pool, in the last membership that had it.
+pub(crate) struct Leaving {
+    pub(crate) members: Rc<LocalMembers>,
+    pub(crate) index: usize,
+    /// Then its drain is over.
+    pub(crate) until: Instant,
 }
 
 impl LocalPool {
@@ -89,12 +100,19 @@ impl LocalPool {
     pub(crate) fn members(&self) -> Rc<LocalMembers> {
         Rc::clone(&self.members.borrow())
     }
+
+    /// Who left, and may still be asked by clients that it knows.
+    pub(crate) fn leaving(&self) -> Ref<'_, Vec<Leaving>> {
+        self.leaving.borrow()
+    }
 }
 
 /// A pool's backends, and this worker's place among them.
 pub(crate) struct LocalMembers {
     pub(crate) shared: Arc<plan::Membership>,
     pub(crate) cursor: RefCell<Cursor>,
+    /// This worker's place among those that are picked by a client's value.
+    pub(crate) homes: Option<RefCell<Cursor>>,
     /// In the order of `shared.backends`.
     pub(crate) counters: Vec<Arc<BackendCounters>>,
     /// Whose they are.
@@ -167,14 +185,14 @@ impl Published {
     }
 
     fn pool(&self, pool: &Arc<plan::Pool>, members: &PreparedMembers, place: Place) -> LocalPool {
-        let cell = match self.pools.get(&pool.name) {
+        let (members, leaving) = match self.pools.get(&pool.name) {
             Some(known) => {
                 known.replace(members, place);
-                Rc::clone(&known.members)
+                (Rc::clone(&known.members), Rc::clone(&known.leaving))
             }
-            None => Rc::new(RefCell::new(Rc::new(LocalMembers::new(members, place)))),
+            None => (Rc::new(RefCell::new(Rc::new(LocalMembers::new(members, place)))), Rc::default()),
         };
-        LocalPool { plan: Arc::clone(pool), members: cell }
+        LocalPool { plan: Arc::clone(pool), members, leaving }
     }
 
     /// Replaces who is in a pool, without a Plan.
@@ -203,7 +221,12 @@ impl Published {
     pub(crate) fn backend_keys(&self) -> std::collections::HashSet<u64> {
         self.pools
             .values()
-            .flat_map(|pool| pool.members().shared.backends.iter().map(|b| b.key).collect::<Vec<_>>())
+            .flat_map(|pool| {
+                let members = pool.members();
+                let left = pool.leaving();
+                let left = left.iter().map(|left| left.members.shared.backends[left.index].key);
+                members.shared.backends.iter().map(|backend| backend.key).chain(left).collect::<Vec<_>>()
+            })
             .collect()
     }
 }
@@ -219,15 +242,40 @@ impl LocalPool {
         if before.cursor.borrow().fits(&prepared.shared.picker) {
             before.cursor.swap(&members.cursor);
         }
+        self.follow(&before, &members);
         self.members.replace(Rc::new(members));
+    }
+
+    /// Remembers who leaves, if it goes on with the clients that it knows.
+    fn follow(&self, before: &Rc<LocalMembers>, after: &LocalMembers) {
+        if !self.plan.affinity.as_ref().is_some_and(plan::Affinity::knows_clients) {
+            return;
+        }
+        let now = clock::now();
+        let is_in = |live: &Arc<BackendLive>| {
+            after.shared.backends.iter().any(|backend| Arc::ptr_eq(&backend.live, live))
+        };
+        let mut leaving = self.leaving.borrow_mut();
+        leaving.retain(|left| left.until > now && !is_in(&left.members.shared.backends[left.index].live));
+        for (index, backend) in before.shared.backends.iter().enumerate() {
+            if !is_in(&backend.live) {
+                let until = now + self.plan.drain;
+                leaving.push(Leaving { members: Rc::clone(before), index, until });
+            }
+        }
     }
 }
 
 impl LocalMembers {
     fn new(prepared: &PreparedMembers, place: Place) -> Self {
+        let cursor = |picker| RefCell::new(Cursor::new(picker, place.index, place.workers));
         Self {
             shared: Arc::clone(&prepared.shared),
-            cursor: RefCell::new(Cursor::new(&prepared.shared.picker, place.index, place.workers)),
+            cursor: cursor(&prepared.shared.picker),
+            homes: match &prepared.shared.bonds {
+                plan::Bonds::Homes(homes) => Some(cursor(homes)),
+                _ => None,
+            },
             counters: prepared.counters.iter().map(|series| series.of(place.index)).collect(),
             worker: place.index,
         }

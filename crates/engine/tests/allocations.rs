@@ -94,7 +94,7 @@ fn ask(client: &mut TcpStream, request: &[u8], times: usize) {
     }
 }
 
-fn description(backend: &str, algorithm: &Value) -> Value {
+fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
     json!({
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 60_000, "access_log": null,
         "listeners": [{
@@ -123,6 +123,7 @@ fn description(backend: &str, algorithm: &Value) -> Value {
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
             "queue": null,
             "health_check": null,
+            "affinity": affinity,
             "passive_health": {"error_rate_thousandths": 50, "consecutive_failures": 5, "cooldown_ms": 10_000, "max_ejected_thousandths": 500},
             "panic_threshold_thousandths": 0,
             "slow_start_ms": 0,
@@ -157,20 +158,44 @@ fn a_warm_request_allocates_nothing() {
         "key": ["client", {"header": "User-Agent"}, {"cookie": "a"}, {"query": "q"}, "path"],
         "table": "maglev", "bounded_load_thousandths": 1_250,
     }});
-    let plain = description(&backend, &json!("round_robin"));
-    for description in [plain.clone(), description(&backend, &hashed), resilient(plain)] {
+    let cookie = json!({"by": {"cookie": {
+        "name": "S", "ttl_s": 60, "secure": "auto", "same_site": "lax", "path": "/", "domain": null, "secret": null,
+    }}, "on_failure": "rebalance"});
+    let header = json!({"by": {"header": "User-Agent"}, "on_failure": "fail"});
+    let learn = json!({"by": {"learn": {"response_cookie": "a", "ttl_ms": 60_000, "max_entries": 1_000}}, "on_failure": "fail"});
+    let table = json!({"by": {"table": {
+        "key": ["client", {"cookie": "a"}], "ttl_ms": 4_000, "max_entries": 1_000, "shared": true,
+    }}, "on_failure": "fail"});
+    let turns = |affinity| description(&backend, &json!("round_robin"), &affinity);
+    let plain = turns(json!(null));
+    let mut all = vec![plain.clone(), description(&backend, &hashed, &json!(null)), resilient(plain)];
+    all.extend([cookie, header, learn, table].map(turns));
+    for description in all {
         let applied = engine.apply(&spec(description)).expect("a good description");
         allocates_nothing(&applied.bound["web"][":0"]);
     }
     assert!(ALLOCATIONS.load(Relaxed) > 0, "the worker is counted");
 }
 
+/// The value of the cookie `S` that an answer sets, if it sets one.
+fn cookie(client: &mut TcpStream) -> String {
+    client.write_all(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").expect("sent");
+    let mut piece = [0; 4096];
+    let received = client.read(&mut piece).expect("an answer");
+    let answer = String::from_utf8_lossy(&piece[..received]);
+    let set = answer.split_once("Set-Cookie: S=").and_then(|(_, rest)| rest.split_once(';'));
+    set.map_or_else(String::new, |(value, _)| value.to_owned())
+}
+
 fn allocates_nothing(address: &str) {
     let mut client = TcpStream::connect(address).expect("a connection");
 
-    let get = b"GET /path?query HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: a=b\r\n\r\n";
+    let get = format!(
+        "GET /path?query HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\nCookie: a=b; S={}\r\n\r\n",
+        cookie(&mut client)
+    );
     let post = b"POST /form HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\nhello";
-    for request in [&get[..], &post[..]] {
+    for request in [get.as_bytes(), post] {
         ask(&mut client, request, 300);
         // Once a second the wheel visits a slot that it never used before and that takes its first memory: so some of
         // the windows may have such a visit in them, but not all, unless requests allocate too.

@@ -8,7 +8,7 @@ use crate::error::{Errors, Place};
 use crate::spec;
 
 /// Rendezvous looks at every backend in every pick: more than this is refused.
-const RENDEZVOUS_MOST: usize = 1_000;
+pub(crate) const RENDEZVOUS_MOST: usize = 1_000;
 
 /// Where a request's key is found. Names are compared as their protocol says: a header's in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,7 @@ fn score(spec: &spec::Score) -> balance::Score {
     }
 }
 
-fn key_part(spec: &spec::KeyPart) -> KeyPart {
+pub(crate) fn key_part(spec: &spec::KeyPart) -> KeyPart {
     let name = |name: &String| name.as_bytes().into();
     match spec {
         spec::KeyPart::Client => KeyPart::Client { v6_prefix: 128 },

@@ -11,6 +11,7 @@ pub mod spec;
 
 // What it becomes, from the whole to its parts.
 mod access_log;
+mod affinity;
 mod algorithm;
 mod census;
 mod check;
@@ -30,6 +31,7 @@ mod digest;
 mod networks;
 
 pub use access_log::{AccessLog, Field, Format, Target, TemplateError, Token, template};
+pub use affinity::{Affinity, AffinityCookie, AffinityKey, Bonds, Book, Cookies, Numbers};
 pub use algorithm::KeyPart;
 pub use census::Census;
 pub use check::{Expectation, HealthCheck, HttpProbe, Mismatch, Probe};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fairlead_balance as balance;
 use fairlead_balance::{BackendLive, Live, Picker, PoolLive};
 
+use crate::affinity::{self, Affinity, Bonds, Size};
 use crate::algorithm::{self, KeyPart};
 use crate::check::{self, HealthCheck};
 use crate::digest::Digest;
@@ -38,6 +39,8 @@ pub struct Pool {
     pub idle: IdleOptions,
     /// Who waits while all are full.
     pub queue: Option<QueueOptions>,
+    /// How clients are kept at their backends.
+    pub affinity: Option<Affinity>,
     /// By what its backends are judged.
     pub health: balance::health::Policy,
     /// When a backend that mostly fails gets nothing for a while.
@@ -83,6 +86,17 @@ pub struct Membership {
     pub picker: Picker,
     /// In the order of [`Picker::members`].
     pub backends: Vec<Arc<Backend>>,
+    /// By what the backends have their clients.
+    pub bonds: Bonds,
+}
+
+/// What a membership is made with, its backends aside.
+#[derive(Clone, Copy)]
+struct Making<'a> {
+    pool: &'a str,
+    algorithm: balance::Algorithm,
+    options: &'a balance::Options,
+    affinity: Option<&'a Affinity>,
 }
 
 /// A member of a pool.
@@ -104,6 +118,9 @@ impl Pool {
     /// Only for descriptions that [`Pool::check`] let pass.
     pub(crate) fn build(spec: &spec::Pool, options: &balance::Options, live: &Live) -> Self {
         let (algorithm, key) = algorithm::build(&spec.algorithm);
+        let affinity = spec.affinity.as_ref().map(|affinity| Affinity::build(affinity, &spec.name, live));
+        let making = Making { pool: &spec.name, algorithm, options, affinity: affinity.as_ref() };
+        let membership = Arc::new(Membership::of(making, &spec.backends, 0, live));
         Self {
             name: spec.name.as_str().into(),
             algorithm,
@@ -132,7 +149,8 @@ impl Pool {
             check: build_check(spec, &mut Errors::default()),
             resolved: spec.resolved,
             live: live.pool(&spec.name),
-            membership: Arc::new(Membership::of(&spec.name, (algorithm, options), &spec.backends, 0, live)),
+            membership,
+            affinity,
         }
     }
 
@@ -155,6 +173,11 @@ impl Pool {
         build_check(spec, errors);
         check::check_backends(spec, at, errors);
         algorithm::check(&spec.algorithm, at.key("algorithm"), errors);
+        if let Some(affinity) = &spec.affinity {
+            let at = at.key("affinity");
+            Affinity::check(affinity, at, errors);
+            affinity::check_size(Size::of(affinity), spec.backends.len(), at, errors);
+        }
         check_backends(&spec.name, algorithm::build(&spec.algorithm).0, &spec.backends, errors);
     }
 }
@@ -189,22 +212,23 @@ impl Membership {
     ) -> Result<Self, Vec<SpecError>> {
         let mut errors = Errors::default();
         check_backends(&pool.name, pool.algorithm, backends, &mut errors);
-        errors.none_or(|| Self::of(&pool.name, (pool.algorithm, &pool.options), backends, generation, live))
+        let pools = Place::root("pools");
+        let (at_pool, affinity) = (pools.key(&pool.name), pool.affinity.as_ref());
+        let size = affinity.map_or(Size::Any, Affinity::size);
+        affinity::check_size(size, backends.len(), at_pool.key("affinity"), &mut errors);
+        let Pool { name, algorithm, options, .. } = pool;
+        let making = Making { pool: name, algorithm: *algorithm, options, affinity };
+        errors.none_or(|| Self::of(making, backends, generation, live))
     }
 
-    fn of(
-        pool: &str,
-        (algorithm, options): (balance::Algorithm, &balance::Options),
-        backends: &[spec::Backend],
-        generation: u64,
-        live: &Live,
-    ) -> Self {
+    fn of(making: Making<'_>, backends: &[spec::Backend], generation: u64, live: &Live) -> Self {
+        let Making { pool, algorithm, options, affinity } = making;
         let backends: Vec<_> =
             backends.iter().map(|spec| (spec, Arc::new(Backend::build(pool, spec, live)))).collect();
         // A resolved address may be written in the list as well: then one of the two goes by its id, lest both have the
         // same place in a table.
         let mut hash_names = HashSet::new();
-        let members = backends
+        let members: Vec<balance::Member> = backends
             .iter()
             .map(|(spec, backend)| balance::Member {
                 id: spec.id.clone(),
@@ -222,6 +246,7 @@ impl Membership {
             .collect();
         Self {
             generation,
+            bonds: Bonds::build(affinity, &members),
             picker: balance::Pool::build(algorithm, members, options),
             backends: backends.into_iter().map(|(_, backend)| backend).collect(),
         }

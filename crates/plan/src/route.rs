@@ -116,7 +116,7 @@ impl Route {
 }
 
 /// A field's name is a token (RFC 9110 5.6.2).
-fn is_token(name: &str) -> bool {
+pub(crate) fn is_token(name: &str) -> bool {
     let extra = |byte| b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || extra(byte))
 }

@@ -3,6 +3,7 @@
 //! Units are in the names: `_ms` milliseconds, `_bytes` bytes. A limit that is absent is `null`, never 0.
 //! Defaults, units and spelling are the configuration's business; what stands here is final.
 
+mod affinity;
 mod algorithm;
 mod breaker;
 mod check;
@@ -14,6 +15,9 @@ mod retry;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use affinity::{
+    Affinity, AffinityCookie, AffinityKey, AffinityLearn, AffinityTable, OnFailure, SameSite, SecureCookie,
+};
 pub use algorithm::{Algorithm, Average, HashTable, KeyPart, LeastTime, Score};
 pub use breaker::CircuitBreaker;
 pub use check::{BodyTest, HeaderTest, HealthCheck, HttpProbe, Probe, ProbeMethod};
@@ -312,6 +316,9 @@ pub struct Pool {
     /// `null`: backends aren't checked.
     #[serde(deserialize_with = "nullable")]
     pub health_check: Option<HealthCheck>,
+    /// `null`: a client's requests may go anywhere.
+    #[serde(deserialize_with = "nullable")]
+    pub affinity: Option<Affinity>,
     /// `null`: traffic isn't judged.
     #[serde(deserialize_with = "nullable")]
     pub passive_health: Option<PassiveHealth>,

@@ -54,6 +54,16 @@ impl Engine {
         Ok(py.detach(|| self.0.checked(result)))
     }
 
+    /// Takes what other nodes say of pools' clients.
+    fn affinity(&self, py: Python<'_>, said_json: &str) -> PyResult<()> {
+        py.detach(|| read(said_json).map(|said| self.0.affinity(&said)))
+    }
+
+    /// What other nodes are to know of pools' clients.
+    fn affinity_changes(&self, py: Python<'_>) -> String {
+        py.detach(|| written(&self.0.affinity_changes()))
+    }
+
     /// Does something that is no configuration.
     fn command(&self, py: Python<'_>, command_json: &str) -> PyResult<()> {
         let command = read(command_json)?;

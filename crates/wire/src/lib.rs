@@ -8,11 +8,13 @@
 //! - [`name`]: the field names that the data plane itself acts on, told apart once, when a head is parsed
 //! - [`http1`]: RFC 9112: heads in, heads out, bodies in and out of their framing
 //! - [`path`]: the form of a path that routes are matched on
+//! - [`cookie`]: cookies in fields
 //! - [`forwarded`]: who the client is, behind trusted proxies, and how that is told to backends
 //! - [`Refusal`]: what was wrong, whose rule says so, and the status that answers it
 
 #![forbid(unsafe_code)]
 
+pub mod cookie;
 pub mod forwarded;
 pub mod head;
 pub mod http1;

@@ -6,7 +6,7 @@ path it speaks of and one sentence: what will happen, and what to write instead.
 
 from collections.abc import Iterator
 
-from fairlead.advise import admin, capacity, hashing, health, pools, resilience, routes
+from fairlead.advise import admin, affinity, capacity, hashing, health, pools, resilience, routes
 from fairlead.advise.hint import Hint
 from fairlead.model import Configuration
 
@@ -27,3 +27,4 @@ def advice(configuration: Configuration, *, cores: int) -> Iterator[Hint]:
     yield from hashing.hints(configuration)
     yield from health.hints(configuration)
     yield from resilience.hints(configuration)
+    yield from affinity.hints(configuration)

@@ -4,7 +4,7 @@ from typing import Any
 
 from fairlead.model.algorithm import Algorithm, ConsistentHash, IpHash, LeastTime, Random, options
 
-__all__ = ["algorithm"]
+__all__ = ["algorithm", "key_part"]
 
 
 def algorithm(chosen: Algorithm) -> str | dict[str, Any]:
@@ -20,7 +20,7 @@ def algorithm(chosen: Algorithm) -> str | dict[str, Any]:
         case ConsistentHash(key=key, table=table, bounded_load=bound):
             return {
                 "consistent_hash": {
-                    "key": [_key_part(each) for each in key],
+                    "key": [key_part(each) for each in key],
                     "table": table,
                     "bounded_load_thousandths": None if bound is None else round(bound * 1000),
                 }
@@ -33,6 +33,7 @@ def _least_time(least_time: LeastTime) -> dict[str, Any]:
     return {"average": least_time.average, "window_ms": least_time.window.milliseconds}
 
 
-def _key_part(text: str) -> str | dict[str, str]:
+def key_part(text: str) -> str | dict[str, str]:
+    """Describe a part of a request's key."""
     kind, colon, name = text.partition(":")
     return {kind: name} if colon else kind

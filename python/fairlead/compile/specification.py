@@ -7,6 +7,7 @@ leaves nothing to the engine's judgement. Its shape is that of ``fairlead_plan::
 from collections.abc import Mapping
 from typing import Any
 
+from fairlead.compile.affinity import affinity
 from fairlead.compile.algorithm import algorithm
 from fairlead.compile.breaker import circuit_breaker
 from fairlead.compile.health import health
@@ -205,6 +206,7 @@ def _pool(name: str, pool: Pool) -> Json:
         },
         "circuit_breaker": circuit_breaker(pool.circuit_breaker),
         "queue": queue(pool.queue),
+        "affinity": affinity(pool.affinity),
         **health(pool),
     }
 

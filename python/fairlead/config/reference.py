@@ -20,6 +20,7 @@ def references(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _binds(listeners, _mapping(data.get("admin")))
     yield from _route_names(listeners)
     yield from _backends(pools)
+    yield from _stores(pools, _mapping(data.get("cluster")))
     yield from (Finding((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
 
 
@@ -81,6 +82,15 @@ def _backends(pools: Mapping[str, Any]) -> Iterator[Finding]:
                 message = f'"{identity}" is in this pool twice; a name would tell them apart'
                 yield Finding(("pools", name, "backends", index), message)
             seen.add(identity)
+
+
+def _stores(pools: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterator[Finding]:
+    if "redis" in cluster or "redis_file" in cluster:
+        return
+    for name, pool in pools.items():
+        table = _mapping(_mapping(_mapping(pool).get("affinity")).get("table"))
+        if table.get("store") == "redis":
+            yield Finding(("pools", name, "affinity", "table", "store"), "needs cluster.redis, its address")
 
 
 def _routes(listener: object) -> Iterator[tuple[int, object]]:

@@ -50,8 +50,11 @@ def _secrets(definition: type[Definition], written: dict[str, Any]) -> None:
     for key in secret_keys(definition):
         description = f"A file that holds `{key}`; a relative path belongs to this file's directory."
         written["properties"][f"{key}_file"] = {"type": "string", "description": description}
-        written["required"] = [each for each in written.get("required", []) if each != key]
-        written["oneOf"] = [{"required": [key]}, {"required": [f"{key}_file"]}]
+        if definition.model_fields[key].is_required():
+            written["required"] = [each for each in written.get("required", []) if each != key]
+            written["oneOf"] = [{"required": [key]}, {"required": [f"{key}_file"]}]
+        else:
+            written["not"] = {"required": [key, f"{key}_file"]}
 
 
 def _tidy(value: Any) -> Any:  # noqa: ANN401  (any JSON)

@@ -12,7 +12,7 @@ import structlog
 
 from fairlead.control import reconcile
 from fairlead.control.errors import EngineFault, EngineLost, Refused, describe_exit
-from fairlead.control.messages import Event, stop_command
+from fairlead.control.messages import Changes, Event, stop_command
 from fairlead.control.reconcile import (
     Action,
     ApplyPlan,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.control.host import Host
-    from fairlead.control.messages import CheckResult, Command
+    from fairlead.control.messages import Change, CheckResult, Command, Said
     from fairlead.control.store import Proposal, Store
     from fairlead.model.stats import EngineStats
 
@@ -55,9 +55,15 @@ _log = structlog.get_logger("fairlead.control")
 class Actor:
     """Brings an engine to the desired state and keeps it there; returns when a stop is done."""
 
-    def __init__(self, store: Store, new_host: Callable[[], Host]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        new_host: Callable[[], Host],
+        on_changes: Callable[[tuple[Change, ...]], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._new_host = new_host
+        self._on_changes = on_changes
         self._host: Host | None = None
 
     async def run(self) -> None:
@@ -81,6 +87,10 @@ class Actor:
     async def checked(self, result: CheckResult) -> bool:
         """What a program said of a backend; whether the engine wants more of that soon."""
         return await self._living().checked(result)
+
+    async def affinity(self, said: Said) -> None:
+        """What other nodes say of clients."""
+        await self._living().affinity(said)
 
     async def stats(self, *, routes: bool) -> EngineStats:
         """What the engine counts at this moment."""
@@ -222,6 +232,8 @@ class Actor:
                 _tell(update)
                 if update.kind == "ready":
                     await self._see(host)
+            elif isinstance(update, Changes):
+                self._on_changes(update.changes)
             else:
                 self._store.update(stats=update)
         code: int | None = None

@@ -17,7 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fairlead.control.errors import EngineFault, EngineLost, EngineMismatch, refusal
-from fairlead.control.messages import PROTOCOL, Event, Hello, Update
+from fairlead.control.messages import PROTOCOL, Changes, Event, Hello, Update
 from fairlead.model.stats import EngineStats
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ MAX_FRAME = 64 * 1024 * 1024
 """Bytes of JSON in a frame: some ten times a Plan of 2,000 pools and 10,000 routes."""
 
 MAX_EVENTS = 1024
+MAX_CHANGES = 256
+"""Frames of changes that nobody has read yet, of up to 4,096 each."""
+
 HELLO_SECONDS = 10.0
 
 _LENGTH = struct.Struct(">I")
@@ -67,6 +70,7 @@ class Channel:
         self._stats: EngineStats | None = None
         self._events: deque[Event] = deque()
         self.dropped_events = 0
+        self._changes: deque[Changes] = deque(maxlen=MAX_CHANGES)
         self._news = asyncio.Event()
         self._ended = False
         self._task = asyncio.create_task(self._receive(), name="engine channel")
@@ -115,6 +119,8 @@ class Channel:
             self._news.clear()
             while self._events:
                 yield self._events.popleft()
+            while self._changes:
+                yield self._changes.popleft()
             if (stats := self._stats) is not None:
                 self._stats = None
                 yield stats
@@ -159,6 +165,8 @@ class Channel:
                 self._events.append(Event.parse(frame["event"]))
             else:
                 self.dropped_events += 1
+        elif "affinity" in frame:
+            self._changes.append(Changes.parse(frame["affinity"]))
         elif "error" in frame:
             raise refusal(frame["error"])
         self._news.set()

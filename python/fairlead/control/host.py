@@ -22,13 +22,13 @@ import structlog
 from fairlead import _engine
 from fairlead.control.channel import Channel
 from fairlead.control.errors import EngineLost, SettingsDiffer, describe_exit, refusal
-from fairlead.control.messages import Applied, Event, Hello, Settings
+from fairlead.control.messages import Applied, Changes, Event, Hello, Settings
 from fairlead.model.stats import EngineStats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fairlead.control.messages import CheckResult, Command, MemberList, Spec, Update, Verdicts
+    from fairlead.control.messages import CheckResult, Command, MemberList, Said, Spec, Update, Verdicts
 
 SOCKET = "engine.sock"
 VERSION: str = _engine.__version__
@@ -75,6 +75,9 @@ class Host(Protocol):
 
     async def checked(self, result: CheckResult) -> bool:
         """Tell what a program said of a backend; whether more is wanted soon."""
+
+    async def affinity(self, said: Said) -> None:
+        """Tell pools whom clients belong to, as other nodes say."""
 
     async def command(self, command: Command) -> None:
         """Reopen logs, or stop by a deadline."""
@@ -141,6 +144,10 @@ class ProcessHost:
     async def checked(self, result: CheckResult) -> bool:
         """See `Host.checked`."""
         return bool((await self._calls().call("checked", checked=result.document()))["more"])
+
+    async def affinity(self, said: Said) -> None:
+        """See `Host.affinity`."""
+        await self._calls().call("affinity", affinity=said.document())
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""
@@ -260,6 +267,10 @@ class LocalHost:
         document = json.dumps(result.document())
         return await asyncio.to_thread(self._calls().checked, document)
 
+    async def affinity(self, said: Said) -> None:
+        """See `Host.affinity`."""
+        await asyncio.to_thread(_translated, self._calls().affinity, json.dumps(said.document()))
+
     async def command(self, command: Command) -> None:
         """See `Host.command`."""
         if (stop := command.get("stop")) is not None:
@@ -282,6 +293,8 @@ class LocalHost:
             event = await asyncio.to_thread(self._calls().next_event, _EVENT_SECONDS)
             if event is not None:
                 yield Event.parse(json.loads(event))
+            if changes := json.loads(await asyncio.to_thread(self._calls().affinity_changes)):
+                yield Changes.parse(changes)
 
     def kill(self) -> None:
         """See `Host.kill`."""

@@ -5,7 +5,7 @@ The values inside the frames of ``engine.sock``, and of the in-process engine al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
@@ -193,7 +193,51 @@ class Event:
         return cls(document["kind"], document.get("at_ms", 0), details)
 
 
-Update = EngineStats | Event
+Entries = dict[str, list[tuple[str, str]]]
+"""By pool: a client's key, in hexadecimal, and the backend that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A client that was bound to a backend, or was seen again: then it belonged to it before as well."""
+
+    pool: str
+    client: str
+    before: str | None
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What other nodes are to know of clients."""
+
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def parse(cls, document: Iterable[Mapping[str, Any]]) -> Self:
+        """Read a pushed ``affinity``."""
+        pools = ((one["pool"], change) for one in document for change in one["changes"])
+        return cls(tuple(Change(pool, *change) for pool, change in pools))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What other nodes say of clients, and whether the store is there in which they say it."""
+
+    pools: Entries = field(default_factory=dict)
+    connected: bool | None = None
+    """``None``: as before."""
+
+    reason: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """The JSON of an ``affinity`` call."""
+        pools = [{"pool": pool, "entries": entries} for pool, entries in self.pools.items()]
+        store = None if self.connected is None else {"connected": self.connected, "reason": self.reason}
+        return {"pools": pools, "store": store}
+
+
+Update = EngineStats | Event | Changes
 """What comes up unasked."""
 
 Command = Mapping[Literal["reopen_logs", "stop"], Mapping[str, int]]

@@ -1,15 +1,18 @@
 """What is wanted: the configuration as immutable, typed objects, a file a noun.
 
 In reading order: ``configuration`` is the whole; ``listener``, ``route`` and ``match`` say how requests come
-in, ``pool`` who serves them and ``algorithm`` whom next, ``runtime``, ``admin``, ``logs`` and ``resolver``
-how Fairlead itself behaves. ``definition`` and ``value`` are what these are made from, ``address`` the texts
-that name a socket, and ``shape`` answers what may stand at a path.
+in, ``pool`` who serves them, ``algorithm`` whom next and ``affinity`` whom again; ``runtime``, ``admin``,
+``logs`` and ``resolver`` how Fairlead itself behaves, ``cluster`` what nodes share. ``definition`` and
+``value`` are what these are made from, ``address`` the texts that name a socket, and ``shape`` answers what
+may stand at a path.
 """
 
 from fairlead.model.address import AnyAddress, BackendAddress, Bind, HostPort, IpPort, NameServer, UnixPath
 from fairlead.model.admin import Admin, Token
+from fairlead.model.affinity import Affinity
 from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
+from fairlead.model.cluster import Cluster
 from fairlead.model.configuration import Configuration
 from fairlead.model.health import PassiveHealth
 from fairlead.model.health_check import (
@@ -46,6 +49,7 @@ __all__ = [
     "Adaptive",
     "AdaptiveLimit",
     "Admin",
+    "Affinity",
     "Algorithm",
     "AnyAddress",
     "Backend",
@@ -53,6 +57,7 @@ __all__ = [
     "Bind",
     "BodyRegex",
     "CircuitBreaker",
+    "Cluster",
     "Configuration",
     "ExecCheck",
     "Expect",

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from fairlead.model.admin import Admin
+from fairlead.model.cluster import Cluster
 from fairlead.model.definition import Definition
 from fairlead.model.listener import Listener
 from fairlead.model.logs import AccessLog, Logging
@@ -26,7 +27,6 @@ class Configuration(Definition):
         "cache_zones",
         "high_availability",
         "dns_zones",
-        "cluster",
         "hooks",
     )
 
@@ -46,3 +46,4 @@ class Configuration(Definition):
         dict[Name, Listener], Field(description="Where clients connect, by name.", min_length=1)
     ]
     pools: Annotated[dict[Name, Pool], Field(description="Who serves, by name.", min_length=1)]
+    cluster: Annotated[Cluster, Field(description="What several nodes share, and where.")] = Cluster()

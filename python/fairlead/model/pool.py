@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from fairlead.model.address import BackendAddress
+from fairlead.model.affinity import Affinity
 from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
 from fairlead.model.definition import Definition, Reserved
@@ -104,7 +105,6 @@ class Pool(Definition):
         "discover",
         "tls",
         "send_proxy",
-        "affinity",
         "forwarding",
     )
 
@@ -151,6 +151,14 @@ class Pool(Definition):
             description="How each backend is checked; `{}` asks for `/` by HTTP. Without it: not at all, and "
             "backends are up at once.",
             examples=[{"path": "/health", "interval": "5s"}, {"type": "tcp"}],
+        ),
+    ] = None
+    affinity: Annotated[
+        Affinity | None,
+        Field(
+            description="By what a client is sent to the backend that it was sent to before. Without it each "
+            "request goes where the algorithm says.",
+            examples=[{"cookie": {"name": "SERVERID", "ttl": "1h"}}],
         ),
     ] = None
     passive_health: Annotated[

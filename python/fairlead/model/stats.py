@@ -117,6 +117,23 @@ class HedgeStats(_Report):
     """Theirs was the first answer."""
 
 
+class AffinityStats(_Report):
+    """What a pool remembers of its clients."""
+
+    entries: int = 0
+    """Those among them whose time is over count until somebody needs their place."""
+
+    capacity: int = 0
+    evicted: int = 0
+    """Those that gave way to others before their time was over."""
+
+    untold: int = 0
+    """Changes that other nodes were not told of, because there were too many."""
+
+    store_connected: bool | None = None
+    """Of the store in which nodes share this; ``None`` where they don't."""
+
+
 class PoolStats(_Report):
     """A pool; ``generation`` counts the lists of members it was given.
 
@@ -133,6 +150,7 @@ class PoolStats(_Report):
     """``None`` while no request may have a second try."""
 
     backends: tuple[BackendStats, ...] = ()
+    affinity: AffinityStats | None = None
 
 
 class RouteStats(_Report):

@@ -9,12 +9,17 @@ from fairlead.errors import dotted
 from fairlead.model import Configuration
 
 TWO = {"backends": ["127.0.0.1:1", "127.0.0.1:2"]}
+KEPT = "pools.app.affinity"
 HASH = "pools.app.algorithm.consistent_hash"
 
 
 def hashed(key: str, bounded_load: float | None = None) -> dict[str, Any]:
     options = {"key": key} | ({} if bounded_load is None else {"bounded_load": bounded_load})
     return {**TWO, "algorithm": {"consistent_hash": options}}
+
+
+def kept(affinity: dict[str, Any]) -> dict[str, Any]:
+    return {**TWO, "affinity": affinity}
 
 
 def hints(**parts: Any) -> dict[str, str]:  # noqa: ANN401  (any part of a configuration)
@@ -47,6 +52,31 @@ def test_a_sound_configuration_needs_no_advice() -> None:
         ({"pools": {"app": {**TWO, "max_in_flight": 1}}}, "pools.app.max_in_flight", "2 requests at once"),
         ({"pools": {"app": {**TWO, "algorithm": "first"}}}, "pools.app.algorithm", "the first backend"),
         ({"pools": {"app": hashed("path")}}, f"{HASH}.bounded_load", "one popular key"),
+        ({"pools": {"app": kept({"cookie": {}})}}, f"{KEPT}.cookie.secret", "no other node"),
+        (
+            {"pools": {"app": kept({"cookie": {"same_site": "none", "secure": False, "secret": "x" * 16}})}},
+            f"{KEPT}.cookie.secure",
+            "browsers refuse",
+        ),
+        (
+            {"pools": {"app": kept({"header": "X-Forwarded-For"})}},
+            f"{KEPT}.header",
+            "whatever a client wrote",
+        ),
+        (
+            {
+                "pools": {"app": kept({"header": "X-Session"})},
+                "listeners": {"web": {"bind": ":0", "routes": [{"pool": "app", "hedge": {}}]}},
+            },
+            "listeners.web.routes[0].hedge",
+            "nothing is hedged",
+        ),
+        ({"pools": {"app": kept({"table": {}})}}, f"{KEPT}.table.key", "all behind one NAT"),
+        (
+            {"pools": {"app": {**hashed("client"), "affinity": {"header": "X-Session"}}}},
+            KEPT,
+            "keep one of the two",
+        ),
         ({"pools": {"app": hashed("header:X-Real-IP", 1.25)}}, f"{HASH}.key", "whatever a client wrote"),
         (
             {

@@ -33,6 +33,7 @@ def test_editors_learn_units_words_and_files_of_secrets() -> None:
     ]
     assert made["HttpOptions"]["properties"]["max_headers"]["maximum"] == 65535
     assert made["Token"]["oneOf"] == [{"required": ["token"]}, {"required": ["token_file"]}]
+    assert made["Cookie"]["not"] == {"required": ["secret", "secret_file"]}
     assert made["Backend"]["anyOf"][0]["type"] == "string"
 
 

@@ -86,6 +86,11 @@ impl ByKey {
         .or_else(|| look.everywhere())
     }
 
+    /// Who has the key while nobody is left out, where no table comes before the order.
+    pub(super) fn owner(&self, key: u64) -> Option<usize> {
+        matches!(self.lookup, Lookup::Rendezvous).then(|| self.order.first(key))
+    }
+
     /// Stands for all that lookups depend on.
     pub(super) fn digest(&self, set: u64) -> u64 {
         let name = |seat: usize| self.order.name(seat);

@@ -168,6 +168,14 @@ impl Table {
         }
     }
 
+    /// Who has the key while nobody is left out, if that is all a pick goes by.
+    pub(crate) fn owner(&self, key: u64) -> Option<usize> {
+        match self {
+            Self::ByKey(by_key) => by_key.owner(key),
+            _ => None,
+        }
+    }
+
     /// Where this worker begins.
     pub(crate) fn start(&self, seats: &Seats, worker: usize, workers: usize) -> Place {
         let mut place = Place::default();

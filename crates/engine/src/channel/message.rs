@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fairlead_plan::spec::{Members, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Command, Settings, Shared, Verdicts, bound_addresses};
+use crate::engine::{Command, Said, Settings, Shared, Verdicts, bound_addresses};
 use crate::error::{CallError, CallErrorKind, Problem};
 use crate::probe::CheckResult;
 
@@ -88,6 +88,7 @@ pub(super) struct Call {
     checked: Option<CheckResult>,
     command: Option<Command>,
     routes: Option<bool>,
+    affinity: Option<Said>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +100,7 @@ enum Name {
     Checked,
     Command,
     Stats,
+    Affinity,
 }
 
 /// What is asked for.
@@ -109,6 +111,7 @@ pub(super) enum Asked {
     Checked(CheckResult),
     Command(Command),
     Stats { routes: bool },
+    Affinity(Said),
 }
 
 impl Call {
@@ -139,6 +142,7 @@ impl Call {
             Name::Restore => self.verdicts.map(Asked::Restore),
             Name::Checked => self.checked.map(Asked::Checked),
             Name::Command => self.command.map(Asked::Command),
+            Name::Affinity => self.affinity.map(Asked::Affinity),
             Name::Stats => Some(Asked::Stats { routes: self.routes.unwrap_or(false) }),
         }
     }

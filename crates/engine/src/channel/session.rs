@@ -13,12 +13,14 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::frame;
 use super::message::{Asked, Call, Greeting, Hello, More, Reply};
-use crate::engine::Shared;
+use crate::engine::{Changes, Shared};
 use crate::error::CallError;
 use crate::telemetry::{self, Event, Stats};
 
 /// How often statistics are sent by themselves.
 const PUSH: Duration = Duration::from_secs(1);
+/// How often it is looked whether there is something that other nodes are to know.
+const TELL: Duration = Duration::from_millis(50);
 /// A control process that doesn't say hello within this is none.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 /// Calls and answers under way at once.
@@ -35,6 +37,7 @@ enum Push<'a> {
     Error(CallError),
     Stats(Box<Stats>),
     Event(Event),
+    Affinity(Vec<Changes>),
 }
 
 /// A connection on which both have said hello.
@@ -69,6 +72,8 @@ impl Session {
         let mut push = interval(PUSH);
         // Nobody wants the statistics of seconds in which they could not be sent.
         push.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tell = interval(TELL);
+        tell.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -77,6 +82,12 @@ impl Session {
                     None => return Ok(()),
                 },
                 event = shared.events.recv() => frame::write(&mut write, &Push::Event(event)).await?,
+                _ = tell.tick() => {
+                    let changes = shared.affinity_changes();
+                    if !changes.is_empty() {
+                        frame::write(&mut write, &Push::Affinity(changes)).await?;
+                    }
+                }
                 _ = push.tick() => {
                     let stats = Box::new(telemetry::collect(shared, false));
                     frame::write(&mut write, &Push::Stats(stats)).await?;
@@ -149,6 +160,10 @@ fn answer(shared: &Arc<Shared>, id: u64, asked: Asked) -> Reply {
         Asked::Members(members) => Reply::new(id, shared.members(members).map(|()| serde_json::Map::new())),
         Asked::Restore(verdicts) => {
             shared.restore(verdicts);
+            Reply::new(id, Ok(serde_json::Map::new()))
+        }
+        Asked::Affinity(said) => {
+            shared.affinity(&said);
             Reply::new(id, Ok(serde_json::Map::new()))
         }
         Asked::Checked(result) => Reply::new(id, Ok(More { more: shared.told(result) })),

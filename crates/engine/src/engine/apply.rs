@@ -211,13 +211,12 @@ impl Shared {
                 self.events.push(What::BackendJoined { pool, backend });
             }
         }
-        let drain = (state.plan.iter().flat_map(|plan| &plan.pools))
-            .find(|known| known.name == *pool)
-            .map(|pool| pool.drain)
-            .unwrap_or_default();
+        let mut pools = state.plan.iter().flat_map(|plan| &plan.pools);
+        let Some(pool) = pools.find(|known| known.name == *pool).cloned() else { return };
+        let now = clock::now();
         for (backend, counters) in before.iter().flat_map(|m| m.shared.backends.iter().zip(&m.counters)) {
             if !has(after, backend) {
-                state.draining.backend_left(pool, backend, counters, clock::now() + drain);
+                state.draining.backend_left(&pool, backend, counters, now);
             }
         }
     }

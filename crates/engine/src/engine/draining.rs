@@ -15,6 +15,8 @@ pub(crate) struct LeavingBackend {
     pub(crate) backend: Arc<plan::Backend>,
     pub(crate) counters: Arc<Series<BackendCounters>>,
     pub(crate) until: Instant,
+    /// It goes on with clients that it knows, so it hasn't left before its time is over.
+    knows_clients: bool,
     /// Requests that were open when its time was over.
     cut: Option<u64>,
 }
@@ -47,16 +49,17 @@ impl Draining {
 
     pub(crate) fn backend_left(
         &mut self,
-        pool: &Arc<str>,
+        pool: &plan::Pool,
         backend: &Arc<plan::Backend>,
         counters: &Arc<Series<BackendCounters>>,
-        until: Instant,
+        now: Instant,
     ) {
         self.backends.push(LeavingBackend {
-            pool: Arc::clone(pool),
+            pool: Arc::clone(&pool.name),
             backend: Arc::clone(backend),
             counters: Arc::clone(counters),
-            until,
+            until: now + pool.drain,
+            knows_clients: pool.affinity.as_ref().is_some_and(plan::Affinity::knows_clients),
             cut: None,
         });
     }
@@ -89,7 +92,7 @@ impl LeavingBackend {
     /// Whether it still drains.
     fn step(&mut self, now: Instant, steps: &mut Steps) -> bool {
         let open = self.backend.live.in_flight();
-        if open == 0 {
+        if open == 0 && (!self.knows_clients || now >= self.until) {
             steps.events.push(What::BackendLeft {
                 pool: self.pool.to_string(),
                 backend: self.backend.id.to_string(),

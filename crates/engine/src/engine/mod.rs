@@ -3,6 +3,7 @@
 //! Every change is prepared (nothing that is served is touched, any failure undoes all), published (each worker switches
 //! between two turns of its loop) and acknowledged (when all have).
 
+mod affinity;
 mod apply;
 mod draining;
 mod health;
@@ -23,6 +24,7 @@ use crate::probe::CheckResult;
 use crate::telemetry::{self, Event, Stats};
 use crate::unix::{self, User};
 
+pub use affinity::{Changes, Entries, Key, Said, StoreState};
 pub use apply::Applied;
 pub(crate) use apply::bound_addresses;
 pub use health::Verdicts;
@@ -88,6 +90,17 @@ impl Engine {
     /// Takes what a check found that was made elsewhere. `true`: more results are wanted soon.
     pub fn checked(&self, result: CheckResult) -> bool {
         self.shared.told(result)
+    }
+
+    /// Takes what other nodes say of pools' clients.
+    pub fn affinity(&self, said: &Said) {
+        self.shared.affinity(said);
+    }
+
+    /// What other nodes are to know of pools' clients, since this was asked last.
+    #[must_use]
+    pub fn affinity_changes(&self) -> Vec<Changes> {
+        self.shared.affinity_changes()
     }
 
     /// Does something that is no configuration.

@@ -9,6 +9,7 @@ use fairlead_balance::Live;
 use fairlead_plan::{Census, Plan, spec};
 use tokio::sync::{Notify, watch};
 
+use super::affinity::Store;
 use super::draining::Draining;
 use super::health::{Warden, Wards};
 use super::settings::Settings;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) ignored_members: AtomicU64,
     /// What was said of backends that aren't there.
     pub(crate) ignored_settings: AtomicU64,
+    /// Where nodes share whom clients belong to.
+    pub(crate) affinity_store: Store,
     short_of_memory: AtomicBool,
     /// When the stop that was asked for cuts what is open.
     stop: watch::Sender<Option<Instant>>,
@@ -96,7 +99,7 @@ impl Shared {
         Arc::new(Self {
             workers: settings.workers,
             started: clock::wall(),
-            live: Live::new(),
+            live: Live::with_secret(unix::secret()),
             census: Census::default(),
             process: ProcessLimit::new(max_connections(unix::raise_descriptor_limit(), settings.workers)),
             registry: Registry::new(settings.workers),
@@ -105,6 +108,7 @@ impl Shared {
             panics: AtomicU64::new(0),
             ignored_members: AtomicU64::new(0),
             ignored_settings: AtomicU64::new(0),
+            affinity_store: Store::default(),
             short_of_memory: AtomicBool::new(false),
             stop: watch::Sender::new(None),
             drains: Notify::new(),

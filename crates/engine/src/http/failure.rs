@@ -39,6 +39,10 @@ impl Failure {
     pub(crate) const NO_BACKEND: Self =
         Self::shed("destination_unavailable", "the pool has no usable backend");
     pub(crate) const ALL_FULL: Self = Self::shed("connection_limit_reached", "every backend is at its limit");
+    pub(crate) const BOUND_GONE: Self =
+        Self::shed("destination_unavailable", "the backend that this client belongs to can't be used");
+    pub(crate) const BOUND_FULL: Self =
+        Self::shed("connection_limit_reached", "the backend that this client belongs to is at its limit");
 
     /// With the status that was answered.
     const NOT_REPEATED: Self = Self::upstream(

@@ -48,13 +48,13 @@ impl Account {
     /// It is sent to the backend of `slot`.
     pub(super) fn sent_to(&mut self, slot: &Slot) {
         self.tries += 1;
-        self.backend = Some(slot.place());
+        self.backend = Some(slot.origin());
         slot.counters().requests.add(1);
     }
 
     /// It was the try at `slot` that counted, of two.
     pub(super) fn served_by(&mut self, slot: &Slot) {
-        self.backend = Some(slot.place());
+        self.backend = Some(slot.origin());
     }
 
     /// The head of a final answer is there.

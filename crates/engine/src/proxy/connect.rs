@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use fairlead_balance::health::Report;
 use fairlead_balance::{Ask, Attempts, Outcome};
+use fairlead_plan::Bonds;
 
 use super::account::Account;
 use super::breaking;
@@ -16,14 +17,31 @@ use crate::clock::{self, Phase};
 use crate::http::failure::Failure;
 use crate::upstream::{Connection, DialFailure};
 
+/// What a backend is picked by.
+#[derive(Clone, Copy)]
+pub(super) enum Choice {
+    /// By the pool's algorithm, and the request's key if that goes by one.
+    Algorithm(Option<u64>),
+    /// By whom a value belongs to.
+    Home(u64),
+}
+
 /// Takes a place at a backend that was not tried yet.
-pub(super) fn pick(order: &Order<'_>, attempts: &Attempts<'_>, key: Option<u64>) -> Result<Slot, Trouble> {
+pub(super) fn pick(order: &Order<'_>, attempts: &Attempts<'_>, choice: Choice) -> Result<Slot, Trouble> {
     let members = order.route.pool.members();
+    let (table, cursor) = match (choice, &members.shared.bonds, &members.homes) {
+        (Choice::Home(_), Bonds::Homes(homes), Some(cursor)) => (homes, cursor),
+        _ => (&members.shared.picker, &members.cursor),
+    };
+    let key = match choice {
+        Choice::Algorithm(key) => key,
+        Choice::Home(value) => Some(value),
+    };
     let ask = Ask { tried: attempts.tried(), key };
     loop {
-        let picked = members.shared.picker.pick(
+        let picked = table.pick(
             &ask,
-            &mut members.cursor.borrow_mut(),
+            &mut cursor.borrow_mut(),
             &mut *order.client.worker.rng.borrow_mut(),
             clock::recently(),
         );

@@ -20,6 +20,8 @@ use fairlead_wire::http1::Scan;
 use fairlead_wire::{Head, http1};
 
 use super::account::Account;
+use super::affinity::Mark;
+use super::connect::Choice;
 use super::key::Source;
 use super::replay::Replay;
 use super::retry::NextPlace;
@@ -52,6 +54,8 @@ pub(crate) struct Exchange {
     pub(super) replay: Option<Box<Replay>>,
     /// The next try waits for room.
     pub(super) queues: bool,
+    /// By what the client is known, in pools that ask.
+    pub(super) mark: Mark,
 }
 
 /// A request that is to be forwarded, and what it has to keep to.
@@ -142,6 +146,7 @@ impl Exchange {
             account: Account::default(),
             replay: None,
             queues: false,
+            mark: Mark::None,
         }
     }
 
@@ -167,6 +172,9 @@ impl Exchange {
         if let (Some(limit), Some(started)) = (route.plan.timeouts.request, self.account.started()) {
             client.deadline.set(Phase::Request, started + limit);
         }
+        if let Some(affinity) = &route.pool.plan.affinity {
+            self.recognise(affinity);
+        }
         let mut gone = pin!(client.stream.gone(listener.plan.http.abort_on_close));
         let mut attempts = super::retry::attempts(order, self.request.method());
         let mut found = None;
@@ -180,10 +188,29 @@ impl Exchange {
         }
     }
 
-    /// What the pool balances by, if it goes by a key. Read anew for a further try, which few requests have.
-    pub(super) fn key(&self, order: &Order<'_>) -> Option<u64> {
+    /// What the pool balances by. A key is read anew for a further try, which few requests have.
+    pub(super) fn choice(&self, order: &Order<'_>) -> Choice {
+        let pool = &order.route.pool.plan;
+        if let (Some(_), Mark::Value(value)) = (&pool.affinity, self.mark) {
+            return Choice::Home(value);
+        }
         let source = Source { head: &self.request, path: &self.path, client: self.account.client };
-        source.key(&order.route.pool.plan.key)
+        Choice::Algorithm(source.key(&pool.key))
+    }
+
+    /// A place at a backend that is picked.
+    pub(super) async fn free_slot(
+        &mut self,
+        order: &Order<'_>,
+        attempts: &Attempts<'_>,
+        gone: Gone<'_>,
+    ) -> Result<Slot, Trouble> {
+        let choice = self.choice(order);
+        if std::mem::take(&mut self.queues) {
+            super::waiting::wait_for_slot(order, attempts, choice, &self.request, gone).await
+        } else {
+            super::connect::pick(order, attempts, choice)
+        }
     }
 
     /// A try, at the place that was `found` already or else at one that is picked.
@@ -194,13 +221,10 @@ impl Exchange {
         found: Option<Slot>,
         mut gone: Gone<'_>,
     ) -> Result<Ended, Trouble> {
-        let slot = if let Some(slot) = found {
-            slot
-        } else if std::mem::take(&mut self.queues) {
-            let key = self.key(order);
-            super::waiting::wait_for_slot(order, attempts, key, &self.request, gone.as_mut()).await?
-        } else {
-            super::connect::pick(order, attempts, self.key(order))?
+        let slot = match (found, &order.route.pool.plan.affinity) {
+            (Some(slot), _) => slot,
+            (None, None) => self.free_slot(order, attempts, gone.as_mut()).await?,
+            (None, Some(affinity)) => self.bound_slot(order, affinity, attempts, gone.as_mut()).await?,
         };
         super::retry::begin_try(order);
         let connection =
@@ -223,6 +247,9 @@ impl Exchange {
                 }
                 NextPlace::None => {}
             }
+        }
+        if let Some(affinity) = &order.route.pool.plan.affinity {
+            self.tell(affinity, &trial.slot);
         }
         if response.upgrade {
             return Ok(self.upgrade(order, trial)?);

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::account::Account;
 use super::awaiting::{Obstacle, blame, poll_try};
-use super::connect::{dial_failed, pick};
+use super::connect::{Choice, dial_failed, pick};
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
 use super::sending::Sending;
 use super::slot::Slot;
@@ -33,7 +33,9 @@ pub(super) fn delay(
     let is_whole = order.request.body == Body::None && !order.request.expect_continue;
     // What a breaker waits for is an answer of this very backend.
     let on_trial = trial.slot.pass.get().is_some_and(Pass::is_trial);
-    if !asks_only || !is_whole || order.upgrade || on_trial {
+    // Only one backend knows a client that belongs there.
+    let belongs = order.route.pool.plan.affinity.is_some();
+    if !asks_only || !is_whole || order.upgrade || on_trial || belongs {
         return None;
     }
     let hedging = order.route.pool.plan.live.hedging();
@@ -50,7 +52,7 @@ fn second_place(
     order: &Order<'_>,
     attempts: &mut Attempts<'_>,
     member: usize,
-    key: Option<u64>,
+    choice: Choice,
 ) -> Option<Slot> {
     let policy = order.route.plan.hedge.as_ref()?;
     let live = &order.route.pool.plan.live;
@@ -61,7 +63,7 @@ fn second_place(
     if attempts.slow(member, policy, live.hedging(), clock::now()) != Action::Hedge {
         return None;
     }
-    let slot = pick(order, attempts, key).ok()?;
+    let slot = pick(order, attempts, choice).ok()?;
     attempts.beside(slot.index());
     live.hedging().sent();
     Some(slot)
@@ -80,7 +82,7 @@ impl Exchange {
         let in_time = self.await_head_within(order, trial, after, gone.as_mut()).await;
         let awaited = match in_time {
             Some(awaited) => awaited,
-            None => match second_place(order, attempts, trial.slot.index(), self.key(order)) {
+            None => match second_place(order, attempts, trial.slot.index(), self.choice(order)) {
                 // Few requests come to this: the others don't carry its state.
                 Some(slot) => Box::pin(self.race(order, trial, slot, gone.as_mut())).await,
                 None => self.await_head(order, trial, gone.as_mut()).await,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use fairlead_balance::{hash, hash_address, mix};
 use fairlead_plan::KeyPart;
-use fairlead_wire::Head;
+use fairlead_wire::{Head, cookie};
 
 /// What a key may be made of.
 #[derive(Clone, Copy)]
@@ -43,16 +43,11 @@ impl Source<'_> {
         match part {
             KeyPart::Client { v6_prefix } => self.client.map(|address| hash_address(address, *v6_prefix)),
             KeyPart::Header(name) => self.head.named(name).map(hash),
-            KeyPart::Cookie(name) => self.cookies().find_map(|field| cookie(field, name)).map(hash),
+            KeyPart::Cookie(name) => self.cookies().find_map(|field| cookie::value(field, name)).map(hash),
             KeyPart::Query(name) => self.head.query().and_then(|query| parameter(query, name)).map(hash),
             KeyPart::Path => Some(hash(self.path)),
         }
     }
-}
-
-/// The value of a cookie in a `Cookie` field (RFC 6265 4.2.1). Names are case-sensitive; quotes are part of the value.
-fn cookie<'a>(field: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    field.split(|&byte| byte == b';').find_map(|pair| value(pair.trim_ascii(), name))
 }
 
 /// The value of a parameter, as it was sent: percent-encodings of the same text are different keys.

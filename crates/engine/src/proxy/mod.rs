@@ -3,6 +3,7 @@
 //! [`exchange`] is the line of a request and names the others in their order.
 
 mod account;
+mod affinity;
 mod awaiting;
 mod breaking;
 mod connect;

@@ -9,7 +9,6 @@ use fairlead_balance::{Action, Attempts, Means, Outcome, Random};
 use fairlead_wire::http1::{Body, Response};
 
 use super::breaking;
-use super::connect::pick;
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
 use super::slot::Slot;
 use crate::clock::{self, Phase};
@@ -114,7 +113,7 @@ impl Exchange {
         if let Action::Wait(time) = action {
             wait(order, time, gone).await?;
         }
-        let place = match pick(order, attempts, self.key(order)) {
+        let place = match self.elsewhere(order, attempts) {
             Ok(slot) => NextPlace::Other(slot),
             Err(Trouble::Try(outcome)) => match decide(order, attempts, outcome) {
                 Action::Send if trial.slot.is_open() && breaking::admits(order, &trial.slot) => {

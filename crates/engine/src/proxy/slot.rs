@@ -6,36 +6,56 @@ use std::time::{Duration, Instant};
 
 use fairlead_balance::Pass;
 use fairlead_balance::health::Report;
-use fairlead_plan::Backend;
+use fairlead_plan::{Backend, Bonds};
 
 use super::exchange::Order;
 use crate::clock;
 use crate::published::LocalMembers;
 use crate::telemetry::BackendCounters;
 
-/// A place that [`Picker::pick`](fairlead_balance::Picker::pick) took. It keeps the membership it was picked from, not
-/// the Plan, so a tunnel may hold it for days.
+/// A place that [`Picker::pick`](fairlead_balance::Picker::pick) or [`take`](fairlead_balance::Picker::take) took. It keeps
+/// the membership it was picked from, not the Plan, so a tunnel may hold it for days.
 pub(crate) struct Slot {
     members: Rc<LocalMembers>,
     index: usize,
     /// What the circuit breaker, if there is one, has let it in with and hasn't heard the end of.
     pub(super) pass: Cell<Option<Pass>>,
+    /// It left the pool, and goes on with those it knows.
+    left: bool,
 }
 
 impl Slot {
     /// `index` has just been picked from `members`.
     pub(super) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
-        Self { members, index, pass: Cell::new(None) }
+        Self { members, index, left: false, pass: Cell::new(None) }
+    }
+
+    /// `index` of `members` has just been taken for a client that it knows; it may have left the pool.
+    pub(super) fn known(members: Rc<LocalMembers>, index: usize, left: bool) -> Self {
+        Self { members, index, left, pass: Cell::new(None) }
+    }
+
+    /// What all that left are among the members that were tried: none of those that are there.
+    pub(super) const LEFT: usize = u32::MAX as usize;
+
+    /// What it is among the members that were tried.
+    pub(super) fn index(&self) -> usize {
+        if self.left { Self::LEFT } else { self.index }
     }
 
     /// Its place in the membership.
-    pub(super) fn index(&self) -> usize {
+    pub(super) fn place(&self) -> usize {
         self.index
     }
 
     /// Where it is, for who wants to remember it longer.
-    pub(super) fn place(&self) -> (Rc<LocalMembers>, usize) {
+    pub(super) fn origin(&self) -> (Rc<LocalMembers>, usize) {
         (Rc::clone(&self.members), self.index)
+    }
+
+    /// By what it and the others of its membership have their clients.
+    pub(super) fn bonds(&self) -> &Bonds {
+        &self.members.shared.bonds
     }
 
     pub(super) fn backend(&self) -> &Backend {

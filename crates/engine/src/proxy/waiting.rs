@@ -1,4 +1,4 @@
-//! Waiting until a backend has room: the doer of [`Queue`].
+//! Waiting until a backend, or a certain one, has room: the doer of [`Queue`].
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,7 +9,7 @@ use fairlead_balance::{Attempts, Leaving, NoBackend, Outcome, Queue, Ticket};
 use fairlead_wire::Head;
 use tokio::time::{interval, sleep};
 
-use super::connect::pick;
+use super::connect::{Choice, pick};
 use super::exchange::{Gone, Order, Trouble};
 use super::slot::Slot;
 use crate::http::failure::Failure;
@@ -34,37 +34,51 @@ impl Drop for Place<'_> {
 pub(super) async fn wait_for_slot(
     order: &Order<'_>,
     attempts: &Attempts<'_>,
-    key: Option<u64>,
+    choice: Choice,
+    head: &Head,
+    gone: Gone<'_>,
+) -> Result<Slot, Trouble> {
+    let look = || match pick(order, attempts, choice) {
+        Err(Trouble::Try(Outcome::NoneAvailable(NoBackend::AllFull))) => None,
+        found => Some(found),
+    };
+    let found = wait(order, order.route.pool.plan.live.queue(), head, gone, look).await?;
+    found.ok_or_else(|| Failure::QUEUE_TIMEOUT.into())
+}
+
+/// What `look` finds, asked whenever there may be room: in this line, which is as long as the pool's queue may be, and for
+/// as long. `None`: that time is over.
+pub(super) async fn wait<T>(
+    order: &Order<'_>,
+    line: &Queue,
     head: &Head,
     mut gone: Gone<'_>,
-) -> Result<Slot, Trouble> {
-    let pool = &order.route.pool.plan;
-    let Some(options) = &pool.queue else { return pick(order, attempts, key) };
-    let queue = pool.live.queue();
+    mut look: impl FnMut() -> Option<Result<T, Trouble>>,
+) -> Result<Option<T>, Trouble> {
+    let Some(options) = &order.route.pool.plan.queue else { return look().transpose() };
     let priority = options.priority.as_deref().map_or(0, |field| priority(head, field));
-    let Some(ticket) = queue.enter(options.size, order.client.worker.index, priority) else {
+    let Some(ticket) = line.enter(options.size, order.client.worker.index, priority) else {
         return Err(Failure::QUEUE_FULL.into());
     };
-    let mut place = Place { queue, ticket, leaving: Leaving::GivenUp };
+    let mut place = Place { queue: line, ticket, leaving: Leaving::GivenUp };
     let mut over = pin!(sleep(options.timeout));
-    let mut look = interval(LOOK_AGAIN);
+    let mut again = interval(LOOK_AGAIN);
     let found = poll_fn(|cx| {
-        if queue.park(ticket, cx.waker()) {
-            match pick(order, attempts, key) {
-                Err(Trouble::Try(Outcome::NoneAvailable(NoBackend::AllFull))) => {}
-                found => return Poll::Ready(found),
-            }
+        if line.park(ticket, cx.waker())
+            && let Some(found) = look()
+        {
+            return Poll::Ready(found.map(Some));
         }
         if over.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(Failure::QUEUE_TIMEOUT.into()));
+            return Poll::Ready(Ok(None));
         }
-        while look.poll_tick(cx).is_ready() {}
+        while again.poll_tick(cx).is_ready() {}
         order.poll_interrupted(cx, &mut gone).map(|failure| Err(failure.into()))
     })
     .await;
     place.leaving = match &found {
-        Ok(_) => Leaving::Served,
-        Err(Trouble::Final(Failure::QUEUE_TIMEOUT)) => Leaving::TimedOut,
+        Ok(Some(_)) => Leaving::Served,
+        Ok(None) => Leaving::TimedOut,
         Err(_) => Leaving::GivenUp,
     };
     found

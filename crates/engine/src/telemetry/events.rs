@@ -41,6 +41,9 @@ pub enum What {
     BackendLeft { pool: String, backend: String, cut: u64 },
     /// Its check, its traffic or an operator has made a backend something else.
     BackendState { pool: String, backend: String, from: Condition, to: Condition, reason: Cow<'static, str> },
+    /// The store in which nodes share whom clients belong to is there, or isn't; pools serve by what they remember
+    /// themselves.
+    AffinityStore { connected: bool, reason: String },
     /// A listener that was removed has no connections any more; `cut` of them were ended by the drain time.
     ListenerDrained { listener: String, cut: u64 },
     /// A connection's task panicked; its connection was closed, the worker goes on.

@@ -1,6 +1,7 @@
 //! The metrics page, in Prometheus' text format (version 0.0.4). Label sets are bounded: by what is configured, and
 //! codes by their table.
 
+mod affinity;
 mod pools;
 
 use std::fmt::{Display, Write as _};
@@ -24,6 +25,7 @@ pub(crate) fn render(shared: &Shared) -> String {
     backends(shared, &mut page);
     pools::render(shared, &mut page);
     checks(shared, &mut page);
+    affinity::render(shared, &mut page);
     page.0
 }
 

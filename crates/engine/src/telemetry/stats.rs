@@ -107,6 +107,23 @@ pub struct PoolStats {
     /// Second tries, if requests may have them.
     pub hedges: Option<HedgeStats>,
     pub backends: Vec<BackendStats>,
+    /// Of what it remembers of its clients, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<AffinityStats>,
+}
+
+/// What a pool remembers of its clients.
+#[derive(Debug, Clone, Serialize)]
+pub struct AffinityStats {
+    /// Entries, those among them whose time is over and whose place nobody needed yet.
+    pub entries: u32,
+    pub capacity: u64,
+    /// Entries that gave way to others before their time was over.
+    pub evicted: u64,
+    /// Changes that other nodes were not told of, because there were too many.
+    pub untold: u64,
+    /// Whether the store is there in which nodes share this; nothing where they don't.
+    pub store_connected: Option<bool>,
 }
 
 /// Requests that came to a full pool.
@@ -266,7 +283,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
     let mut pools: Vec<PoolStats> = (state.plan.iter().flat_map(|plan| &plan.pools))
         .filter_map(|pool| {
             let members = state.members.get(&pool.name)?;
-            let Membership { generation, picker, backends } = &*members.shared;
+            let Membership { generation, picker, backends, .. } = &*members.shared;
             let served = backends.iter().zip(&members.counters).enumerate();
             let ward = wards.ward(&pool.name);
             let judged = |place, plan: &plan::Backend, counters| BackendStats {
@@ -284,6 +301,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 queue: queue(pool),
                 hedges: pool.live.hedges().map(|HedgeCounts { sent, won }| HedgeStats { sent, won }),
                 backends: served.map(|(place, (plan, counters))| judged(place, plan, counters)).collect(),
+                affinity: affinity(shared, pool),
             })
         })
         .collect();
@@ -299,6 +317,7 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 queue: None,
                 hedges: None,
                 backends: vec![last],
+                affinity: None,
             });
         }
     }
@@ -310,6 +329,18 @@ pub(super) fn queue(pool: &plan::Pool) -> Option<QueueStats> {
     pool.queue.as_ref()?;
     let QueueCounts { served, timed_out, refused } = pool.live.queue().counts();
     Some(QueueStats { waiting: pool.live.queue().waiting(), served, timed_out, refused })
+}
+
+pub(super) fn affinity(shared: &Shared, pool: &plan::Pool) -> Option<AffinityStats> {
+    let book = pool.affinity.as_ref()?.book()?;
+    let table = book.memory.table();
+    Some(AffinityStats {
+        entries: table.used(),
+        capacity: table.capacity() as u64,
+        evicted: table.evicted(),
+        untold: book.memory.dropped(),
+        store_connected: book.shared.then(|| shared.affinity_store.is_connected().unwrap_or(false)),
+    })
 }
 
 fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: Condition) -> BackendStats {

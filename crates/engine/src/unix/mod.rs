@@ -10,5 +10,7 @@ mod signals;
 pub(crate) use privileges::{User, drop_privileges};
 pub(crate) use queue::output_queue;
 pub(crate) use readiness::{SharedSocket, watch};
-pub(crate) use resources::{adopt_descriptor, disable_huge_pages, raise_descriptor_limit, rss_bytes, usage};
+pub(crate) use resources::{
+    adopt_descriptor, disable_huge_pages, raise_descriptor_limit, rss_bytes, secret, usage,
+};
 pub(crate) use signals::ignore_terminal_signals;

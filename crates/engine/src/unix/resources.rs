@@ -6,6 +6,7 @@ use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Raises the soft limit of open descriptors to the hard one and returns it.
@@ -25,6 +26,14 @@ pub(crate) fn raise_descriptor_limit() -> u64 {
 pub(crate) fn disable_huge_pages() {
     // A kernel without them refuses, which is what is wanted.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn secret() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let filled = getrandom(&mut bytes, GetRandomFlags::empty());
+    assert_eq!(filled, Ok(bytes.len()), "invariant: up to 256 bytes come at once (getrandom(2))");
+    bytes
 }
 
 /// Takes over a descriptor that the process was started with; an error if it is none.

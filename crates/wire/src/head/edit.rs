@@ -81,6 +81,32 @@ impl Head {
         self.fields[index].verbatim = false;
     }
 
+    /// Gives each field of this name the value that `edit` writes for it; it says `false` where the field stays as it is,
+    /// and a field whose new value is empty goes. `scratch` is where values are written.
+    pub fn edit(
+        &mut self,
+        name: &[u8],
+        scratch: &mut Vec<u8>,
+        mut edit: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
+    ) {
+        for index in 0..self.fields.len() {
+            let field = self.fields[index];
+            if field.removed || !self.text(field.name).eq_ignore_ascii_case(name) {
+                continue;
+            }
+            scratch.clear();
+            if !edit(self.text(field.value), scratch) {
+                continue;
+            }
+            debug_assert!(is_one_line(scratch), "a field must stay on its line");
+            let value = self.push(scratch);
+            let field = &mut self.fields[index];
+            field.removed = value.is_empty();
+            field.value = value;
+            field.verbatim = false;
+        }
+    }
+
     /// Removes every field of this name, in any case.
     pub fn remove(&mut self, name: &[u8]) {
         self.remove_matching(|found| found.eq_ignore_ascii_case(name));

@@ -124,3 +124,19 @@ fn a_head_used_again_keeps_its_buffers_and_nothing_else() {
     assert_eq!((head.iter().count(), head.method(), head.status()), (0, &b""[..], 0));
     assert_eq!((head.path_and_query(), head.query(), head.known(Known::Connection)), (&b""[..], None, None));
 }
+
+#[test]
+fn editing_a_field_changes_each_of_its_name_by_itself() {
+    let mut head = request("A: 1\r\nB: 2\r\na: 3\r\nA: 4\r\n");
+    let mut scratch = Vec::new();
+    head.edit(b"a", &mut scratch, |value, new| match value {
+        b"1" => {
+            new.extend_from_slice(b"one");
+            true
+        }
+        b"3" => true,
+        _ => false,
+    });
+    assert_eq!(lines(&head), ["Host: a.example", "A: one", "B: 2", "A: 4"]);
+    assert_eq!(written(&head), "GET /a?b HTTP/1.1\r\nHost: a.example\r\nA: one\r\nB: 2\r\nA: 4\r\n\r\n");
+}

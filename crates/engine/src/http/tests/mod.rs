@@ -168,6 +168,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
             "queue": null,
             "health_check": null,
+            "affinity": null,
             "passive_health": null,
             "panic_threshold_thousandths": 0,
             "slow_start_ms": 0,
