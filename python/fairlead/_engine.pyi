@@ -192,6 +192,26 @@ class Engine:
         `[{"pool", "changes": [[key, backend before or null, backend now], …]}]`.
         """
 
+    def set(self, setting_json: str) -> None:
+        """Do what an operator wants of a backend; one that isn't there is ignored and counted.
+
+        Raises:
+            EngineError: the weight is too high.
+            ValueError: the text isn't a setting.
+        """
+
+    def connections(self, wanted_json: str) -> str:
+        """Give the open connections of clients, the longest open first.
+
+        `wanted_json`: `{"limit": up to 1000, "listener": name or null, "client": IP address or null}`.
+        Returns JSON: `{"open": all there are, "connections": [{"listener", "client", "state", "age_seconds",
+        "requests", "pool", "backend"}]}`.
+
+        Raises:
+            EngineError: a worker has died.
+            ValueError: the text is no such JSON.
+        """
+
     def command(self, command_json: str) -> None:
         """Do something that is no configuration: `{"reopen_logs": {}}` or `{"stop": {"deadline_ms": …}}`."""
 

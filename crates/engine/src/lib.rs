@@ -33,7 +33,8 @@ mod io;
 mod unix;
 
 pub use engine::{
-    Applied, Changes, Command, Engine, Entries, Key, LogLevel, Said, Settings, StoreState, Verdicts, serve,
+    Applied, Changes, Command, Connected, ConnectionStats, Doing, Engine, Entries, Key, LogLevel, Mode, Said,
+    Setting, Settings, StoreState, Verdicts, Wanted, serve,
 };
 pub use error::{CallError, CallErrorKind, Problem, StartError};
 pub use probe::CheckResult;

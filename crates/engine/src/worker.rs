@@ -22,7 +22,7 @@ use tokio::task::JoinHandle as JoinTask;
 
 use crate::buffer::Buffers;
 use crate::clock::{self, Wheel};
-use crate::engine::Shared;
+use crate::engine::{Question, Shared};
 use crate::http::SessionPool;
 use crate::listener::{Acceptor, Bound, Shedding};
 use crate::proxy::splice::Pipes;
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     CutBackend(Arc<BackendLive>),
     /// A removed listener's time is over.
     CutListener(Arc<str>),
+    /// Say who is connected.
+    Show(Question),
     /// Accept no more; answers close; connections that wait have until then.
     Drain { idle_until: Instant },
     /// Cut what is open.
@@ -221,6 +223,11 @@ impl Worker {
             Command::CutListener(name) => {
                 for cell in self.published.borrow().draining().filter(|cell| cell.live.name == name) {
                     cell.connections().cut(clock::now());
+                }
+            }
+            Command::Show(question) => {
+                for cell in self.published.borrow().cells() {
+                    question.ask(cell);
                 }
             }
             Command::Drain { idle_until } => {

@@ -39,7 +39,7 @@ pub use error::SpecError;
 pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketOptions};
 pub use networks::{Networks, NotANetwork};
 pub use plan::Plan;
-pub use pool::{Backend, IdleOptions, Membership, Pool, QueueOptions};
+pub use pool::{Backend, IdleOptions, MAX_WEIGHT, Membership, Pool, QueueOptions};
 pub use retry::Retry;
 pub use route::{Route, RouteTimeouts};
 pub use router::{Criterion, Router, Step, Verdict};

@@ -16,7 +16,7 @@ use crate::health;
 use crate::spec;
 
 /// Weights above this are refused: shares are computed in 64 bits over whole pools.
-const MAX_WEIGHT: u32 = 65_535;
+pub const MAX_WEIGHT: u32 = 65_535;
 
 /// One pool.
 #[derive(Debug)]
@@ -88,6 +88,8 @@ pub struct Membership {
     pub backends: Vec<Arc<Backend>>,
     /// By what the backends have their clients.
     pub bonds: Bonds,
+    /// The backends' weights in the description, in the same order.
+    configured: Vec<u32>,
 }
 
 /// What a membership is made with, its backends aside.
@@ -248,7 +250,29 @@ impl Membership {
             generation,
             bonds: Bonds::build(affinity, &members),
             picker: balance::Pool::build(algorithm, members, options),
+            configured: backends.iter().map(|(spec, _)| spec.weight).collect(),
             backends: backends.into_iter().map(|(_, backend)| backend).collect(),
+        }
+    }
+
+    /// The same list with the weights that `of` gives by id; without one it is the description's.
+    #[must_use]
+    pub fn reweighted(&self, pool: &Pool, of: impl Fn(&str) -> Option<u32>) -> Self {
+        let weights: Vec<u32> = (self.backends.iter().zip(&self.configured))
+            .map(|(backend, &configured)| of(&backend.id).unwrap_or(configured))
+            .collect();
+        let members: Vec<_> = (self.picker.members().iter().zip(&weights))
+            .map(|(member, &weight)| balance::Member { weight, ..member.clone() })
+            .collect();
+        let backends = (self.backends.iter().zip(&weights))
+            .map(|(backend, &weight)| Arc::new(backend.weighing(weight)))
+            .collect();
+        Self {
+            generation: self.generation,
+            bonds: Bonds::build(pool.affinity.as_ref(), &members),
+            picker: balance::Pool::build(pool.algorithm, members, &pool.options),
+            backends,
+            configured: self.configured.clone(),
         }
     }
 }
@@ -266,6 +290,16 @@ impl Backend {
                 .part(spec.id.as_bytes())
                 .part(address.as_bytes())
                 .value(),
+        }
+    }
+
+    fn weighing(&self, weight: u32) -> Self {
+        Self {
+            id: Arc::clone(&self.id),
+            address: self.address.clone(),
+            weight,
+            live: Arc::clone(&self.live),
+            key: self.key,
         }
     }
 }

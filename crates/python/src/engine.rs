@@ -64,6 +64,19 @@ impl Engine {
         py.detach(|| written(&self.0.affinity_changes()))
     }
 
+    /// Does what an operator wants of a backend.
+    fn set(&self, py: Python<'_>, setting_json: &str) -> PyResult<()> {
+        py.detach(|| self.0.set(&read(setting_json)?).map_err(|error| refused(&error)))
+    }
+
+    /// Who is connected.
+    fn connections(&self, py: Python<'_>, wanted_json: &str) -> PyResult<String> {
+        py.detach(|| {
+            let connected = self.0.connections(&read(wanted_json)?);
+            connected.map_err(|error| refused(&error)).map(|connected| written(&connected))
+        })
+    }
+
     /// Does something that is no configuration.
     fn command(&self, py: Python<'_>, command_json: &str) -> PyResult<()> {
         let command = read(command_json)?;

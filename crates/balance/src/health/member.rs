@@ -284,7 +284,7 @@ impl Member {
         // What nobody was told yet begins as what it is before its first result.
         let from = before.unwrap_or(if state == State::Unproven { state } else { State::Up });
         let reason = self.reason(from, state);
-        self.judged = Some(Judged { state, reason: reason.clone(), share });
+        self.judged = Some(Judged { state, reason: reason.clone(), share, since: now });
         (from != state).then(|| Change { backend: backend.into(), from, to: state, reason })
     }
 

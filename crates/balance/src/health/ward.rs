@@ -80,6 +80,8 @@ pub struct Judged {
     pub reason: Cow<'static, str>,
     /// Of 65,536.
     pub share: u32,
+    /// Since when it is that.
+    pub since: Instant,
 }
 
 /// What became of a check's result.

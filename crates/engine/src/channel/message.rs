@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fairlead_plan::spec::{Members, Spec};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Command, Said, Settings, Shared, Verdicts, bound_addresses};
+use crate::engine::{Command, Said, Setting, Settings, Shared, Verdicts, Wanted, bound_addresses};
 use crate::error::{CallError, CallErrorKind, Problem};
 use crate::probe::CheckResult;
 
@@ -86,6 +86,8 @@ pub(super) struct Call {
     members: Option<Members>,
     verdicts: Option<Verdicts>,
     checked: Option<CheckResult>,
+    set: Option<Setting>,
+    connections: Option<Wanted>,
     command: Option<Command>,
     routes: Option<bool>,
     affinity: Option<Said>,
@@ -98,6 +100,8 @@ enum Name {
     Members,
     Restore,
     Checked,
+    Set,
+    Connections,
     Command,
     Stats,
     Affinity,
@@ -109,6 +113,8 @@ pub(super) enum Asked {
     Members(Members),
     Restore(Verdicts),
     Checked(CheckResult),
+    Set(Setting),
+    Connections(Wanted),
     Command(Command),
     Stats { routes: bool },
     Affinity(Said),
@@ -141,6 +147,8 @@ impl Call {
             Name::Members => self.members.map(Asked::Members),
             Name::Restore => self.verdicts.map(Asked::Restore),
             Name::Checked => self.checked.map(Asked::Checked),
+            Name::Set => self.set.map(Asked::Set),
+            Name::Connections => self.connections.map(Asked::Connections),
             Name::Command => self.command.map(Asked::Command),
             Name::Affinity => self.affinity.map(Asked::Affinity),
             Name::Stats => Some(Asked::Stats { routes: self.routes.unwrap_or(false) }),
@@ -209,6 +217,10 @@ mod tests {
         assert!(matches!(read(&checked), Ok((6, Asked::Checked(CheckResult { good: true, .. })))));
         let members =
             json!({"id": 5, "call": "members", "members": {"pool": "a", "generation": 2, "backends": []}});
+        let set = json!({
+            "id": 6, "call": "set", "set": {"pool": "a", "backend": "b", "mode": "drain", "weight": null},
+        });
+        assert!(matches!(read(&set), Ok((6, Asked::Set(Setting { weight: None, .. })))));
         assert!(matches!(read(&members), Ok((5, Asked::Members(Members { generation: 2, .. })))));
         let restore = json!({"id": 6, "call": "restore", "verdicts": {"a": {"b": false}}});
         assert!(matches!(read(&restore), Ok((6, Asked::Restore(verdicts))) if !verdicts["a"]["b"]));

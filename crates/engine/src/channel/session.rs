@@ -167,6 +167,8 @@ fn answer(shared: &Arc<Shared>, id: u64, asked: Asked) -> Reply {
             Reply::new(id, Ok(serde_json::Map::new()))
         }
         Asked::Checked(result) => Reply::new(id, Ok(More { more: shared.told(result) })),
+        Asked::Set(setting) => Reply::new(id, shared.set(&setting).map(|()| serde_json::Map::new())),
+        Asked::Connections(wanted) => Reply::new(id, shared.connections(&wanted)),
         Asked::Command(command) => {
             shared.command(command);
             Reply::new(id, Ok(serde_json::Map::new()))

@@ -113,6 +113,21 @@ impl Deadline {
         self.entry.limits[phase as usize].set(UNSET);
     }
 
+    /// What is waited for now: of several, what a person would name.
+    pub(crate) fn waits_for(&self) -> Option<Phase> {
+        const BY_WEIGHT: [Phase; 8] = [
+            Phase::Tunnel,
+            Phase::Connect,
+            Phase::Body,
+            Phase::Response,
+            Phase::Write,
+            Phase::StreamIdle,
+            Phase::Header,
+            Phase::Idle,
+        ];
+        BY_WEIGHT.into_iter().find(|&phase| self.entry.limits[phase as usize].get() != UNSET)
+    }
+
     /// The phase whose limit has passed, if one did since the last [`Deadline::rearm`].
     pub(crate) fn expired(&self) -> Option<Phase> {
         self.entry.expired.get()

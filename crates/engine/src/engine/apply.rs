@@ -50,6 +50,7 @@ impl Shared {
         self.expect_backends(&publication.plan);
         self.tell_all(|| worker::Command::Publish(Arc::clone(&publication)))?;
         let applied = self.commit(&publication, &prepared.lives, &prepared.bounds);
+        self.forget_words(&publication.plan.plan);
         self.follow_health();
         self.registry.forget_unused();
         self.follow_checks();
@@ -60,7 +61,7 @@ impl Shared {
     /// Touches nothing that is served.
     fn prepare(&self, plan: Plan) -> Result<Prepared, CallError> {
         let state = self.state();
-        let members = self.memberships(&plan, &state.resolved);
+        let members = self.memberships(&plan, &state);
         let log = prepare_log(state.plan.as_deref(), &plan)?;
         let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
             .flat_map(|listener| listener.binds.iter().map(|bind| Wanted { bind, options: &listener.socket }))
@@ -98,16 +99,16 @@ impl Shared {
     }
 
     /// Who is in each pool: what the Plan says, or for a resolved pool what was said last.
-    fn memberships(&self, plan: &Plan, resolved: &HashMap<String, Members>) -> Vec<PreparedMembers> {
+    fn memberships(&self, plan: &Plan, state: &State) -> Vec<PreparedMembers> {
         plan.pools
             .iter()
             .map(|pool| {
-                let last = resolved.get(&*pool.name).filter(|_| pool.resolved);
+                let last = state.resolved.get(&*pool.name).filter(|_| pool.resolved);
                 let known = last.and_then(|last| {
                     Membership::build(pool, &last.backends, last.generation, &self.live).ok()
                 });
-                self.registry
-                    .members(&pool.name, known.map_or_else(|| Arc::clone(&pool.membership), Arc::new))
+                let members = known.map_or_else(|| Arc::clone(&pool.membership), Arc::new);
+                self.registry.members(&pool.name, state.operators.weigh(pool, members))
             })
             .collect()
     }
@@ -187,6 +188,9 @@ impl Shared {
             self.follow_backends(state, &pool.name, None);
         }
         state.resolved.retain(|name, _| plan.pools.iter().any(|pool| pool.resolved && *pool.name == **name));
+        for pool in &plan.pools {
+            state.follow_words(pool);
+        }
         let before = state.plan.replace(Arc::clone(plan));
         let closed = state.sockets.replace(bounds);
         let applied = Applied { version: plan.version, bound: bound_addresses(&state.listeners) };
@@ -228,7 +232,8 @@ impl Shared {
             return Ok(());
         };
         let membership = Membership::build(&pool, &members.backends, members.generation, &self.live)?;
-        let prepared = self.registry.members(&pool.name, Arc::new(membership));
+        let membership = self.state().operators.weigh(&pool, Arc::new(membership));
+        let prepared = self.registry.members(&pool.name, membership);
         self.expect_members(&pool, &prepared);
         self.tell_all(|| worker::Command::Members {
             pool: Arc::clone(&pool.name),
@@ -238,6 +243,7 @@ impl Shared {
         let state = &mut *guard;
         state.members.insert(Arc::clone(&pool.name), prepared);
         self.follow_backends(state, &pool.name, Some(&before));
+        state.follow_words(&pool);
         state.resolved.insert(members.pool.clone(), members);
         drop(guard);
         self.follow_health();

@@ -1,8 +1,9 @@
 //! What was removed and still has something open: followed until it is empty or its time is over.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use fairlead_balance::BackendLive;
 use fairlead_plan as plan;
 
 use super::shared::ServedListener;
@@ -21,6 +22,20 @@ pub(crate) struct LeavingBackend {
     cut: Option<u64>,
 }
 
+/// A backend that an operator drains or disabled.
+struct StoodDown {
+    pool: Arc<str>,
+    id: Arc<str>,
+    live: Arc<BackendLive>,
+    until: Instant,
+    cut: u64,
+    /// It was said that it has nothing open any more.
+    said: bool,
+}
+
+/// After its deadline it is looked at for so long: a request may have picked it a moment before it stood down.
+const AFTERWARDS: Duration = Duration::from_secs(1);
+
 /// A listener that left the configuration.
 pub(crate) struct LeavingListener {
     pub(crate) served: ServedListener,
@@ -33,6 +48,7 @@ pub(crate) struct LeavingListener {
 pub(crate) struct Draining {
     pub(crate) backends: Vec<LeavingBackend>,
     pub(crate) listeners: Vec<LeavingListener>,
+    stood_down: Vec<StoodDown>,
 }
 
 /// What there is to do now.
@@ -44,7 +60,7 @@ pub(crate) struct Steps {
 
 impl Draining {
     pub(crate) fn is_empty(&self) -> bool {
-        self.backends.is_empty() && self.listeners.is_empty()
+        self.backends.is_empty() && self.listeners.is_empty() && self.stood_down.is_empty()
     }
 
     pub(crate) fn backend_left(
@@ -54,6 +70,7 @@ impl Draining {
         counters: &Arc<Series<BackendCounters>>,
         now: Instant,
     ) {
+        self.backend_stands(&backend.live);
         self.backends.push(LeavingBackend {
             pool: Arc::clone(&pool.name),
             backend: Arc::clone(backend),
@@ -71,6 +88,31 @@ impl Draining {
         self.backends.len() < before
     }
 
+    /// An operator let it go on, or wants something else of it.
+    pub(crate) fn backend_stands(&mut self, live: &Arc<BackendLive>) {
+        self.stood_down.retain(|down| !Arc::ptr_eq(&down.live, live));
+    }
+
+    pub(crate) fn follows(&self, live: &Arc<BackendLive>) -> bool {
+        self.stood_down.iter().any(|down| Arc::ptr_eq(&down.live, live))
+    }
+
+    /// Whoever came back by a configuration isn't cut by an earlier word.
+    pub(crate) fn only_stood_down(&mut self, is_down: impl Fn(&str, &str) -> bool) {
+        self.stood_down.retain(|down| is_down(&down.pool, &down.id));
+    }
+
+    pub(crate) fn backend_stands_down(&mut self, pool: &Arc<str>, backend: &plan::Backend, until: Instant) {
+        self.stood_down.push(StoodDown {
+            pool: Arc::clone(pool),
+            id: Arc::clone(&backend.id),
+            live: Arc::clone(&backend.live),
+            until,
+            cut: 0,
+            said: false,
+        });
+    }
+
     pub(crate) fn listener_left(&mut self, served: ServedListener, until: Instant) {
         self.listeners.push(LeavingListener { served, until, cut: None });
     }
@@ -84,6 +126,7 @@ impl Draining {
         let mut steps = Steps::default();
         self.backends.retain_mut(|leaving| leaving.step(now, &mut steps));
         self.listeners.retain_mut(|leaving| leaving.step(now, &mut steps));
+        self.stood_down.retain_mut(|down| down.step(now, &mut steps));
         steps
     }
 }
@@ -106,6 +149,25 @@ impl LeavingBackend {
             // Said again until it is so: a request may have picked it a moment ago.
             self.cut.get_or_insert(open.into());
             steps.commands.push(Command::CutBackend(Arc::clone(&self.backend.live)));
+        }
+        true
+    }
+}
+
+impl StoodDown {
+    /// Whether it has to be looked at again.
+    fn step(&mut self, now: Instant, steps: &mut Steps) -> bool {
+        let open = self.live.in_flight();
+        if open == 0 {
+            if !std::mem::replace(&mut self.said, true) {
+                let (pool, backend) = (self.pool.to_string(), self.id.to_string());
+                steps.events.push(What::BackendDrained { pool, backend, cut: self.cut });
+            }
+            return now < self.until + AFTERWARDS;
+        }
+        if now >= self.until {
+            self.cut = self.cut.max(open.into());
+            steps.commands.push(Command::CutBackend(Arc::clone(&self.live)));
         }
         true
     }

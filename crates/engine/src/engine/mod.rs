@@ -5,8 +5,10 @@
 
 mod affinity;
 mod apply;
+mod connections;
 mod draining;
 mod health;
+mod operator;
 mod service;
 mod settings;
 mod shared;
@@ -27,7 +29,10 @@ use crate::unix::{self, User};
 pub use affinity::{Changes, Entries, Key, Said, StoreState};
 pub use apply::Applied;
 pub(crate) use apply::bound_addresses;
+pub(crate) use connections::Question;
+pub use connections::{Connected, ConnectionStats, Doing, Wanted};
 pub use health::Verdicts;
+pub use operator::{Mode, Setting};
 pub use settings::{LogLevel, Settings};
 
 pub(crate) use service::Endpoints;
@@ -101,6 +106,16 @@ impl Engine {
     #[must_use]
     pub fn affinity_changes(&self) -> Vec<Changes> {
         self.shared.affinity_changes()
+    }
+
+    /// Does what an operator wants of a backend. One that isn't there is ignored and counted.
+    pub fn set(&self, setting: &Setting) -> Result<(), CallError> {
+        self.shared.set(setting)
+    }
+
+    /// The open connections of clients that are wanted.
+    pub fn connections(&self, wanted: &Wanted) -> Result<Connected, CallError> {
+        self.shared.connections(wanted)
     }
 
     /// Does something that is no configuration.

@@ -165,6 +165,7 @@ async fn follow(shared: Arc<Shared>) -> io::Result<()> {
             sampled = Some(now);
             watch_memory(&shared);
         }
+        shared.end_drains();
         let busy = {
             let mut state = shared.state();
             let steps = state.draining.step(now);

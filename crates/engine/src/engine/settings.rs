@@ -1,5 +1,6 @@
 //! What an engine is started with and can't change while it lives.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use fairlead_plan::spec::BindAddress;
@@ -26,6 +27,9 @@ pub struct Settings {
     pub ready_fd: Option<i32>,
     /// What the engine says on its standard error.
     pub log_level: LogLevel,
+    /// What else the control process was started with and may not change: told back to the one that adopts this engine.
+    #[serde(default)]
+    pub started_with: BTreeMap<String, String>,
 }
 
 /// How much is said.
@@ -53,6 +57,7 @@ impl Settings {
             user: None,
             ready_fd: None,
             log_level: LogLevel::Info,
+            started_with: BTreeMap::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use super::affinity::Store;
 use super::draining::Draining;
 use super::health::{Warden, Wards};
+use super::operator::Operators;
 use super::settings::Settings;
 use crate::clock;
 use crate::listener::{ListenerLive, ProcessLimit, Sockets};
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) workers: usize,
     pub(crate) started: SystemTime,
+    /// The same for ages.
+    pub(crate) began: Instant,
     pub(crate) live: Live,
     pub(crate) census: Census,
     pub(crate) process: Arc<ProcessLimit>,
@@ -70,6 +73,7 @@ pub(crate) struct State {
     pub(crate) members: HashMap<Arc<str>, PreparedMembers>,
     /// The last list of each resolved pool, as it came: a Plan that keeps the pool keeps it.
     pub(crate) resolved: HashMap<String, spec::Members>,
+    pub(crate) operators: Operators,
     pub(crate) sockets: Sockets,
     pub(crate) draining: Draining,
     pub(crate) workers: Vec<Handle>,
@@ -99,6 +103,7 @@ impl Shared {
         Arc::new(Self {
             workers: settings.workers,
             started: clock::wall(),
+            began: clock::now(),
             live: Live::with_secret(unix::secret()),
             census: Census::default(),
             process: ProcessLimit::new(max_connections(unix::raise_descriptor_limit(), settings.workers)),

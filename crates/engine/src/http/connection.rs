@@ -58,7 +58,7 @@ pub(crate) fn serve(
     guard: ConnectionGuard,
 ) {
     let deadline = Rc::new(worker.wheel.deadline());
-    guard.watch(&deadline);
+    guard.watch(&deadline, peer, worker.shared.began);
     let address = match peer {
         Peer::Ip(address) => Some(address.ip().to_canonical()),
         Peer::Unix => None,

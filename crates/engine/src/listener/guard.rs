@@ -1,14 +1,16 @@
 //! One open connection: counted while it lives, and reachable when it has to end.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fairlead_balance::BackendLive;
 use fairlead_balance::limit::Held;
 
-use crate::clock::{Deadline, Phase};
+use crate::clock::{self, Deadline, Phase};
+use crate::io::Peer;
 use crate::published::ListenerCell;
 
 /// The open connections of one listener on one worker.
@@ -21,11 +23,32 @@ struct Slab {
     free: Vec<u32>,
 }
 
+/// 48 bytes: there may be very many.
 #[derive(Default)]
 struct Entry {
     deadline: Option<Rc<Deadline>>,
     /// Address of the `BackendLive` it uses now, 0 for none: identity only, never followed.
     backend: usize,
+    client: Option<(IpAddr, u16)>,
+    /// Seconds from the engine's start to the connection's.
+    opened: u32,
+    /// Tries of its requests, which is what there is to count at a place that is written anyway.
+    requests: u32,
+}
+
+/// One open connection, as it is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Open {
+    /// The client's address and port; one that came by a Unix socket has none.
+    pub(crate) client: Option<(IpAddr, u16)>,
+    /// How long it is open.
+    pub(crate) age: Duration,
+    /// What it sent to backends, tries included.
+    pub(crate) requests: u32,
+    /// What is waited for.
+    pub(crate) phase: Option<Phase>,
+    /// Address of the `BackendLive` it is with, 0 for none.
+    pub(crate) backend: usize,
 }
 
 impl Connections {
@@ -77,6 +100,33 @@ impl Connections {
         }
     }
 
+    /// Adds those that `wanted` holds for to `into`, until that has `limit`.
+    pub(crate) fn show(
+        &self,
+        (started, now): (Instant, Instant),
+        wanted: impl Fn(Option<IpAddr>) -> bool,
+        limit: usize,
+        mut into: impl FnMut(Open) -> usize,
+    ) {
+        let running = now.saturating_duration_since(started);
+        for entry in &self.0.borrow().entries {
+            let Some(deadline) = &entry.deadline else { continue };
+            if !wanted(entry.client.map(|(address, _)| address)) {
+                continue;
+            }
+            let listed = into(Open {
+                client: entry.client,
+                age: running.saturating_sub(Duration::from_secs(entry.opened.into())),
+                requests: entry.requests,
+                phase: deadline.waits_for(),
+                backend: entry.backend,
+            });
+            if listed >= limit {
+                return;
+            }
+        }
+    }
+
     /// Cuts every connection whose request or tunnel is with `backend`.
     pub(crate) fn cut_backend(&self, backend: &Arc<BackendLive>, now: Instant) {
         let identity = Arc::as_ptr(backend) as usize;
@@ -102,16 +152,27 @@ impl ConnectionGuard {
     }
 
     /// Makes the connection's deadline reachable, so that a drain can shorten its waiting and cut it at the end
-    /// (by [`Phase::Stop`]). To be called once, before the connection first waits.
-    pub(crate) fn watch(&self, deadline: &Rc<Deadline>) {
-        self.entry(|entry| entry.deadline = Some(Rc::clone(deadline)));
+    /// (by [`Phase::Stop`]), and says whose it is. To be called once, before the connection first waits.
+    pub(crate) fn watch(&self, deadline: &Rc<Deadline>, peer: Peer, started: Instant) {
+        let opened = clock::now().saturating_duration_since(started).as_secs();
+        self.entry(|entry| {
+            entry.deadline = Some(Rc::clone(deadline));
+            entry.opened = u32::try_from(opened).unwrap_or(u32::MAX);
+            entry.client = match peer {
+                Peer::Ip(address) => Some((address.ip(), address.port())),
+                Peer::Unix => None,
+            };
+        });
     }
 
     /// Says which backend the connection's request or tunnel is with now, so that a removed backend's last requests
     /// can be cut at its drain's end; `None` between requests.
     #[inline]
     pub(crate) fn uses(&self, backend: Option<&Arc<BackendLive>>) {
-        self.entry(|entry| entry.backend = backend.map_or(0, |live| Arc::as_ptr(live) as usize));
+        self.entry(|entry| {
+            entry.backend = backend.map_or(0, |live| Arc::as_ptr(live) as usize);
+            entry.requests = entry.requests.wrapping_add(u32::from(backend.is_some()));
+        });
     }
 
     fn entry(&self, change: impl FnOnce(&mut Entry)) {
@@ -127,5 +188,15 @@ impl Drop for ConnectionGuard {
             self.cell.live.client_left(held);
         }
         self.cell.live.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_connection_for_others_is_small() {
+        assert!(size_of::<Entry>() <= 48, "an entry takes {} B", size_of::<Entry>());
     }
 }

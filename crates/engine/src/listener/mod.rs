@@ -8,6 +8,6 @@ mod shed;
 
 pub(crate) use accept::Acceptor;
 pub(crate) use bind::{BindError, Bound, Private, Sockets, Wanted};
-pub(crate) use guard::{ConnectionGuard, Connections};
+pub(crate) use guard::{ConnectionGuard, Connections, Open};
 pub(crate) use limits::{ListenerLive, ProcessLimit};
 pub(crate) use shed::Shedding;

@@ -44,6 +44,8 @@ pub enum What {
     /// The store in which nodes share whom clients belong to is there, or isn't; pools serve by what they remember
     /// themselves.
     AffinityStore { connected: bool, reason: String },
+    /// A backend that an operator drains or disabled has no requests any more; `cut` of them were ended.
+    BackendDrained { pool: String, backend: String, cut: u64 },
     /// A listener that was removed has no connections any more; `cut` of them were ended by the drain time.
     ListenerDrained { listener: String, cut: u64 },
     /// A connection's task panicked; its connection was closed, the worker goes on.

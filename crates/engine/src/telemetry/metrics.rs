@@ -248,7 +248,7 @@ fn backends(shared: &Shared, page: &mut Page) {
     backend_gauge(page, &state, "fairlead_idle_connections", help, |backend, _| backend.live.idle());
     let help = "Whether a backend takes new requests.";
     backend_gauge(page, &state, "fairlead_backend_up", help, |backend, served| {
-        u32::from(served && backend.live.standing().share() > 0)
+        u32::from(served && backend.live.standing().is_open())
     });
 }
 

@@ -23,3 +23,4 @@ pub(crate) use record::{Blame, Record};
 pub(crate) use registry::{Key, PreparedListener, PreparedMembers, PreparedPlan, Registry, Series};
 pub use stats::Stats;
 pub(crate) use stats::collect;
+pub(crate) use timestamp::unix_millis;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
 
 use fairlead_balance::{BreakerState, HedgeCounts, QueueCounts, Standing, State};
 use fairlead_plan as plan;
@@ -12,11 +13,11 @@ use fairlead_plan::spec::BackendAddress;
 use serde::Serialize;
 
 use super::counters::{BackendCounters, CodeCounts, ListenerCounters};
-use super::histogram::Distribution;
+use super::histogram::{Distribution, Histogram};
 use super::registry::Series;
 use super::timestamp::unix_millis;
 use crate::clock;
-use crate::engine::{self, ServedListener, Shared};
+use crate::engine::{self, Mode, ServedListener, Shared};
 use crate::unix;
 
 /// What goes on. Counts are since the engine's start.
@@ -74,15 +75,32 @@ impl From<State> for Condition {
     }
 }
 
+/// What an operator said of a backend.
+#[derive(Debug, Clone, Serialize)]
+pub struct OperatorStats {
+    pub mode: Mode,
+    /// In place of the configured one.
+    pub weight: Option<u32>,
+    /// When what is open is cut: milliseconds since 1970.
+    pub deadline_ms: Option<u64>,
+}
+
 /// One listener.
 #[derive(Debug, Clone, Serialize)]
 pub struct ListenerStats {
     pub name: String,
     pub state: Condition,
     pub binds: Vec<BindStats>,
+    /// When its last connections are cut: milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
     pub connections: u32,
     pub accepted: u64,
     pub requests: u64,
+    /// By class: `2xx`.
+    pub codes: BTreeMap<String, u64>,
+    /// From a request's first byte to its answer's last.
+    pub latency_ms: LatencyStats,
     pub incomplete: u64,
     /// Connections that were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
@@ -160,6 +178,13 @@ pub struct BackendStats {
     pub breaker: &'static str,
     /// What came of its checks; nothing without one.
     pub checks: Option<CheckStats>,
+    /// Since when: milliseconds since 1970.
+    pub since_ms: Option<u64>,
+    /// When what is open is cut: milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorStats>,
     pub in_flight: u32,
     /// The most of them now.
     pub max_in_flight: Option<u32>,
@@ -198,6 +223,9 @@ pub struct LastCheck {
 pub struct LatencyStats {
     pub p50: Option<f64>,
     pub p99: Option<f64>,
+    /// How many there were, and their sum: the mean of any stretch of time is what it added.
+    pub count: u64,
+    pub sum: f64,
 }
 
 /// One route.
@@ -246,22 +274,29 @@ pub(crate) fn collect(shared: &Shared, routes: bool) -> Stats {
 }
 
 fn listeners(shared: &Shared, state: &engine::State) -> Vec<ListenerStats> {
-    let serving = state.listeners.iter().map(|served| (served, Condition::Serving));
-    let draining = state.draining.listeners.iter().map(|leaving| (&leaving.served, Condition::Draining));
-    serving.chain(draining).map(|(served, state)| listener(shared, served, state)).collect()
+    let serving = state.listeners.iter().map(|served| listener(shared, served, Condition::Serving));
+    let draining = state.draining.listeners.iter().map(|leaving| ListenerStats {
+        deadline_ms: Some(millis_after(leaving.until)),
+        ..listener(shared, &leaving.served, Condition::Draining)
+    });
+    serving.chain(draining).collect()
 }
 
 fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> ListenerStats {
     let series = shared.registry.listener(&served.live.name);
+    let codes = codes(&series, |counters| &counters.codes);
     ListenerStats {
         name: served.live.name.to_string(),
         state,
         binds: (served.binds.iter())
             .map(|(text, bound)| BindStats { text: text.clone(), bound: bound.clone() })
             .collect(),
+        deadline_ms: None,
         connections: served.live.connections(),
         accepted: sum(&series, |counters| counters.accepted.value()),
-        requests: codes(&series, |counters| &counters.codes).total(),
+        requests: codes.total(),
+        codes: codes.by_class(),
+        latency_ms: latency(series.iter().map(|counters| Some(&counters.duration))),
         incomplete: sum(&series, |counters| counters.incomplete.value()),
         refused: refusals(&series),
     }
@@ -288,6 +323,9 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
             let ward = wards.ward(&pool.name);
             let judged = |place, plan: &plan::Backend, counters| BackendStats {
                 reason: ward.and_then(|ward| ward.judged(&plan.id)).map(|judged| judged.reason.clone()),
+                since_ms: ward
+                    .and_then(|ward| ward.judged(&plan.id))
+                    .map(|judged| millis_before(judged.since)),
                 check: ward.and_then(|ward| ward.is_checked_up(&plan.id)).map(Condition::of_check),
                 checks: checks(shared, pool, plan),
                 share: f64::from(plan.live.standing().share()) / f64::from(Standing::WHOLE),
@@ -300,13 +338,22 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
                 digest: format!("{:016x}", picker.digest()),
                 queue: queue(pool),
                 hedges: pool.live.hedges().map(|HedgeCounts { sent, won }| HedgeStats { sent, won }),
-                backends: served.map(|(place, (plan, counters))| judged(place, plan, counters)).collect(),
+                backends: served
+                    .map(|(place, (plan, counters))| {
+                        let operator = operator(state, &pool.name, &plan.id);
+                        let deadline_ms = operator.as_ref().and_then(|said| said.deadline_ms);
+                        BackendStats { deadline_ms, operator, ..judged(place, plan, counters) }
+                    })
+                    .collect(),
                 affinity: affinity(shared, pool),
             })
         })
         .collect();
     for leaving in &state.draining.backends {
-        let last = backend(&leaving.backend, &leaving.counters, Condition::Draining);
+        let last = BackendStats {
+            deadline_ms: Some(millis_after(leaving.until)),
+            ..backend(&leaving.backend, &leaving.counters, Condition::Draining)
+        };
         if let Some(pool) = pools.iter_mut().find(|pool| *pool.name == *leaving.pool) {
             pool.backends.push(last);
         } else {
@@ -358,6 +405,9 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
             BreakerState::HalfOpen => "half_open",
         },
         checks: None,
+        since_ms: None,
+        deadline_ms: None,
+        operator: None,
         in_flight: plan.live.in_flight(),
         max_in_flight: None,
         idle: plan.live.idle(),
@@ -369,7 +419,7 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         timeouts: sum(series, |counters| counters.timeouts.value()),
         bytes_in: sum(series, |counters| counters.bytes_in.value()),
         bytes_out: sum(series, |counters| counters.bytes_out.value()),
-        latency_ms: latency(series),
+        latency_ms: latency(series.iter().map(BackendCounters::latencies)),
     }
 }
 
@@ -385,13 +435,33 @@ fn checks(shared: &Shared, pool: &plan::Pool, backend: &plan::Backend) -> Option
     Some(CheckStats { passed: record.passed, failed: record.failed, last })
 }
 
-fn latency(series: &Series<BackendCounters>) -> LatencyStats {
-    let mut sum: Option<Distribution> = None;
-    for histogram in series.iter().filter_map(BackendCounters::latencies) {
-        histogram.add_to(sum.get_or_insert_default());
+/// When that was, for people.
+fn millis_before(at: Instant) -> u64 {
+    unix_millis(clock::wall().checked_sub(clock::now().saturating_duration_since(at)).unwrap_or(UNIX_EPOCH))
+}
+
+/// When that will be, for people.
+fn millis_after(at: Instant) -> u64 {
+    unix_millis(clock::wall() + at.saturating_duration_since(clock::now()))
+}
+
+fn operator(state: &engine::State, pool: &str, backend: &str) -> Option<OperatorStats> {
+    let held = state.operators.get(pool, backend)?;
+    Some(OperatorStats { mode: held.mode, weight: held.weight, deadline_ms: held.deadline_ms() })
+}
+
+fn latency<'a>(of: impl Iterator<Item = Option<&'a Histogram>>) -> LatencyStats {
+    let mut all: Option<Distribution> = None;
+    for histogram in of.flatten() {
+        histogram.add_to(all.get_or_insert_default());
     }
-    let millis = |quantile| Some(sum.as_ref()?.quantile(quantile)?.as_secs_f64() * 1e3);
-    LatencyStats { p50: millis(0.5), p99: millis(0.99) }
+    let millis = |quantile| Some(all.as_ref()?.quantile(quantile)?.as_secs_f64() * 1e3);
+    LatencyStats {
+        p50: millis(0.5),
+        p99: millis(0.99),
+        count: all.as_ref().map_or(0, Distribution::count),
+        sum: all.as_ref().map_or(0.0, |all| all.sum_seconds() * 1e3),
+    }
 }
 
 pub(super) fn address(address: &BackendAddress) -> String {
