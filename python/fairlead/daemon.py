@@ -22,17 +22,19 @@ from fairlead.control import machine, report, sharing
 from fairlead.control.act import Actor
 from fairlead.control.checks import Checks
 from fairlead.control.errors import EngineLost, NeedsRestart, Refused
+from fairlead.control.events import EventLog
 from fairlead.control.host import ENGINE_PROGRAM, VERSION, ProcessHost
 from fairlead.control.lock import DirectoryLock
-from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings
+from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings, Wanted
+from fairlead.control.operate import Operators
 from fairlead.control.reconcile import pinned
 from fairlead.control.secret import keyed
 from fairlead.control.sharing import Sharing
 from fairlead.control.store import Proposal, Running, Store
 from fairlead.discover import DnsResolver, EventLoopClock, ResolveError, Watch
 from fairlead.errors import ConfigurationError, FairleadError, Problem, UsageError, dotted
+from fairlead.model.status import BackendDetail, Operated, ReloadResult, ReloadStatus, Status
 from fairlead.model.status import Problem as ShownProblem
-from fairlead.model.status import ReloadResult, ReloadStatus, Status
 from fairlead.observe import logs
 from fairlead.observe.readiness import Readiness
 
@@ -40,10 +42,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fairlead.compile import Accepted
+    from fairlead.control.events import Reader
     from fairlead.control.messages import Said
     from fairlead.control.source import Source
     from fairlead.model import Configuration
-    from fairlead.model.stats import EngineStats
+    from fairlead.model.stats import Connected, EngineStats, Mode
+
+_TOLD_OTHERWISE = {"workers", "directory", "user"}
+"""Of `runtime`: an engine's settings have fields for these."""
 
 _GRACE_SECONDS = 10.0
 _RESOLVE_SECONDS = 6.0
@@ -78,7 +84,9 @@ class Daemon:
         self._options = options
         self._store = Store()
         self._sharing = Sharing(self._store, self._say)
-        self._actor = Actor(self._store, self._new_host, self._sharing.take)
+        self._events = EventLog()
+        self._actor = Actor(self._store, self._new_host, self._sharing.take, self._events)
+        self._operators = Operators(self._store, self._actor.refresh)
         self._reloading = asyncio.Lock()
         self._last_reload: ReloadStatus | None = None
         self._numbers = 0
@@ -126,6 +134,20 @@ class Daemon:
         """The engine's counts at this moment, routes included."""
         return await self._actor.stats(routes=True)
 
+    async def connections(self, limit: int, listener: str | None, client: str | None) -> Connected:
+        """Who is connected at this moment."""
+        return await self._actor.connections(Wanted(limit=limit, listener=listener, client=client))
+
+    def events(self, last: str | None) -> Reader:
+        """Events from behind the one with this id, or from now on."""
+        return self._events.reader(last)
+
+    def backend(self, pool: str, backend: str) -> BackendDetail | None:
+        """Everything that is known of one backend; its counts are the engine's last ones."""
+        return report.backend(
+            self._store.state, self._configuration, (pool, backend), self._events.about(pool, backend)
+        )
+
     def configuration(self) -> dict[str, Any]:
         """The configuration that was accepted last, without its secrets."""
         return self._configuration.model_dump(mode="json", exclude={"include"})
@@ -140,9 +162,24 @@ class Daemon:
         self._last_reload = ReloadStatus(accepted=result.accepted, at_ms=now, problems=result.problems)
         if result.accepted:
             _log.info("reloaded", plan=result.plan_version, source=self._source.name)
+            self._events.append("reloaded", {"plan": result.plan_version, "source": self._source.name})
+        else:
+            self._events.append("reload_refused", {"problems": [str(one) for one in result.problems]})
         for problem in result.problems:
             _log.error("reload refused, the configuration before serves on", problem=str(problem))
         return result
+
+    async def stand(self, pool: str, backend: str, mode: Mode) -> Operated:
+        """Drain or disable a backend, or take that back."""
+        operated = await self._operators.stand(pool, backend, mode)
+        self._events.append("operator", {"pool": pool, "backend": backend, "mode": mode})
+        return operated
+
+    async def weigh(self, pool: str, backend: str, weight: int | None) -> Operated:
+        """Give a backend another weight, or the configured one."""
+        operated = await self._operators.weigh(pool, backend, weight)
+        self._events.append("operator", {"pool": pool, "backend": backend, "weight": weight})
+        return operated
 
     # Its life.
 
@@ -281,6 +318,10 @@ class Daemon:
             admin_binds=tuple(bind_address(bind) for bind in admin.bind),
             user=runtime.user,
             log_level=self._configuration.logging.level,
+            started_with={
+                f"runtime.{key}": str(value)
+                for key, value in runtime.model_dump(mode="json", exclude=_TOLD_OTHERWISE).items()
+            },
         )
 
     # Signals.

@@ -3,6 +3,7 @@
 ::
 
     FairleadError                      exit code 1: something failed while running
+    ├── NotFound                       exit code 1: nothing has the name that was given
     ├── UsageError                     exit code 2: the command line asks for what cannot be
     └── ConfigurationError             exit code 2: the configuration is refused, with every problem found
     UnitError (ValueError)             a text is no duration, size, rate or share; becomes a Problem
@@ -14,7 +15,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["ConfigurationError", "FairleadError", "Place", "Problem", "UnitError", "UsageError", "dotted"]
+__all__ = [
+    "ConfigurationError",
+    "FairleadError",
+    "NotFound",
+    "Place",
+    "Problem",
+    "UnitError",
+    "UsageError",
+    "dotted",
+]
 
 Step = str | int
 """One step of a path through the configuration: a key or the index of a list."""
@@ -24,6 +34,10 @@ class FairleadError(Exception):
     """Anything that Fairlead refuses or fails to do."""
 
     exit_code: ClassVar[int] = 1
+
+
+class NotFound(FairleadError):  # noqa: N818 - the condition is its name
+    """Nothing has the name that was given; the message says which is near."""
 
 
 class UsageError(FairleadError):

@@ -17,11 +17,13 @@ from fairlead.control.messages import (
     CheckResult,
     MemberList,
     Said,
+    Setting,
     Settings,
+    Wanted,
     stop_command,
 )
 from fairlead.model import Configuration
-from fairlead.model.stats import EngineStats
+from fairlead.model.stats import Connected, EngineStats
 from fairlead.testing.origin import Origin, answer, raw
 
 HOSTS: dict[str, Callable[[Settings], Host]] = {"process": ProcessHost, "local": LocalHost}
@@ -164,6 +166,44 @@ async def test_members_of_an_unknown_pool_are_ignored(host: Host, origin: Origin
     await host.apply(described(1, origin.address))
     await host.members(MemberList("none", (member(origin),)), 1)
     assert (await host.stats()).ready
+
+
+async def test_a_drained_backend_gets_nothing_until_that_is_taken_back(host: Host, origin: Origin) -> None:
+    async with Origin(answer("other")) as other:
+        applied = await host.apply(described(1, origin.address, other.address))
+        address = applied.bound["web"]["127.0.0.1:0"]
+        await host.set(Setting("app", other.address, "drain"))
+        assert [await ask(address) for _ in range(4)] == ["200 hello"] * 4
+        await host.apply(described(2, origin.address, other.address))
+        stats = (await host.stats()).pools[0].backends[1]
+        assert (stats.state, stats.operator and stats.operator.mode) == ("draining", "drain")
+        await host.set(Setting("app", other.address, "none", 0))
+        stats = (await host.stats()).pools[0].backends[1]
+        assert (stats.state, stats.weight) == ("up", 0)
+        await host.set(Setting("app", other.address))
+        assert sorted([await ask(address) for _ in range(2)]) == ["200 hello", "200 other"]
+        assert (await host.stats()).pools[0].backends[1].operator is None
+
+
+async def test_a_setting_of_an_unknown_backend_is_counted_and_a_weight_too_high_refused(
+    host: Host, origin: Origin
+) -> None:
+    await host.apply(described(1, origin.address))
+    await host.set(Setting("app", "none", "disable"))
+    assert (await host.stats()).totals.settings_ignored == 1
+    with pytest.raises(PlanRefused):
+        await host.set(Setting("app", origin.address, weight=65_536))
+
+
+async def test_open_connections_are_listed_by_listener_and_client(host: Host, origin: Origin) -> None:
+    applied = await host.apply(described(1, origin.address))
+    async with ClientSession() as client:
+        async with client.get(f"http://{applied.bound['web']['127.0.0.1:0']}/") as got:
+            await got.read()
+        found = await host.connections(Wanted(limit=10, listener="web", client="127.0.0.1"))
+        assert (found.open, [(one.listener, one.requests) for one in found.connections]) == (1, [("web", 1)])
+        for nobody in (Wanted(limit=0), Wanted(limit=9, listener="x"), Wanted(limit=9, client="::1")):
+            assert await host.connections(nobody) == Connected(open=1)
 
 
 async def test_stats_come_unasked(host: Host, origin: Origin) -> None:

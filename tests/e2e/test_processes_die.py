@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -79,3 +80,23 @@ async def test_second_instance_is_refused_with_the_pid_of_the_first(tmp_path: Pa
                 started = False
                 assert str(first.pid) in str(refused)  # noqa: PT017 - what it says is the behaviour
             assert not started
+
+
+async def test_an_engine_is_adopted_only_with_the_settings_it_was_started_with(tmp_path: Path) -> None:
+    async with origins("one") as (one,):
+        config = tmp_path / "fairlead.json"
+        same = configuration(tmp_path, one.address)
+        write(config, same)
+        async with run(config, tmp_path) as first:
+            first.process.send_signal(signal.SIGKILL)
+            await first.process.wait()
+            write(config, {**same, "runtime": {**same["runtime"], "drain_timeout": "5s"}})
+            refused = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "fairlead", "run", str(config)), stderr=asyncio.subprocess.PIPE
+            )
+            _, said = await refused.communicate()
+            assert refused.returncode == 1
+            assert b"(runtime.drain_timeout), whose change needs a restart" in said
+            write(config, same)
+            async with run(config, tmp_path) as second:
+                assert (await second.status())["engine"]["adopted"]

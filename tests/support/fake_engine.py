@@ -22,6 +22,7 @@ class Engine:
         self.plan: int | None = None
         self.bound: dict[str, dict[str, str]] = {}
         self.generations: dict[str, int] = {}
+        self.settings: list[dict[str, Any]] = []
         self.ended = asyncio.Event()
 
     def hello(self) -> dict[str, Any]:
@@ -49,6 +50,8 @@ class Engine:
                 self.generations[call["members"]["pool"]] = call["members"]["generation"]
             case "checked":
                 return {"ok": {"more": not call["checked"]["good"]}}
+            case "set":
+                self.settings.append(call["set"])
             case "stats":
                 return {"ok": self.stats()}
             case "command" if "stop" in call["command"]:

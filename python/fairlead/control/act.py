@@ -12,13 +12,15 @@ import structlog
 
 from fairlead.control import reconcile
 from fairlead.control.errors import EngineFault, EngineLost, Refused, describe_exit
-from fairlead.control.messages import Changes, Event, stop_command
+from fairlead.control.events import EventLog
+from fairlead.control.messages import Changes, Event, Setting, stop_command
 from fairlead.control.reconcile import (
     Action,
     ApplyPlan,
     Fail,
     Finish,
     SendMembers,
+    SendSetting,
     StartEngine,
     StopEngine,
     next_action,
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fairlead.control.host import Host
-    from fairlead.control.messages import Change, CheckResult, Command, Said
+    from fairlead.control.messages import BackendKey, Change, CheckResult, Command, Said, Wanted
     from fairlead.control.store import Proposal, Store
-    from fairlead.model.stats import EngineStats
+    from fairlead.model.stats import Connected, EngineStats
 
 _EXIT_SECONDS = 5.0
 """How long after the end of its connection a process may take to be gone."""
@@ -60,10 +62,12 @@ class Actor:
         store: Store,
         new_host: Callable[[], Host],
         on_changes: Callable[[tuple[Change, ...]], None] = lambda _: None,
+        events: EventLog | None = None,
     ) -> None:
         self._store = store
         self._new_host = new_host
         self._on_changes = on_changes
+        self._events = EventLog() if events is None else events
         self._host: Host | None = None
 
     async def run(self) -> None:
@@ -95,6 +99,10 @@ class Actor:
     async def stats(self, *, routes: bool) -> EngineStats:
         """What the engine counts at this moment."""
         return await self._living().stats(routes=routes)
+
+    async def connections(self, wanted: Wanted) -> Connected:
+        """Who is connected at this moment."""
+        return await self._living().connections(wanted)
 
     async def refresh(self) -> None:
         """See what the engine says now instead of within a second: readiness hangs on it."""
@@ -130,6 +138,8 @@ class Actor:
                     await (self._apply_again(proposal) if again else self._apply(proposal))
                 case SendMembers():
                     await self._send_members(action)
+                case SendSetting(setting):
+                    await self._send_setting(setting)
                 case StopEngine(deadline):
                     await self._living().command(stop_command(deadline))
                     self._store.observe_engine(stopping=True)
@@ -162,6 +172,7 @@ class Actor:
             since=asyncio.get_running_loop().time(),
             serving=hello.plan_version,
             generations=stats.generations(),
+            settings=(held := _held(stats)),
             deaths=absent.deaths,
         )
         self._store.update(
@@ -169,9 +180,11 @@ class Actor:
             stats=stats,
             bound={**self._store.state.bound, **hello.bound},
             admin=hello.admin or self._store.state.admin,
+            settings={**held, **self._store.state.settings},
         )
         how = "adopted the engine that serves here" if host.adopted else "engine started"
         _log.info(how, pid=hello.pid, workers=hello.workers, plan=hello.plan_version)
+        self._events.append("engine_started", {"pid": hello.pid, "adopted": host.adopted})
         watchers.create_task(self._watch(host, running), name="engine watcher")
 
     async def _apply(self, proposal: Proposal) -> None:
@@ -182,6 +195,8 @@ class Actor:
             return
         state = self._store.state
         self._store.observe_engine(serving=applied.version)
+        if isinstance(state.engine, Running):
+            self._store.observe_engine(settings=reconcile.kept(state.engine.settings, proposal))
         self._store.update(
             proposal=None,
             refusal=None,
@@ -189,6 +204,7 @@ class Actor:
             accepted_at_ms=time.time_ns() // 1_000_000,
             bound=applied.bound,
             members=proposal.members,
+            settings=reconcile.kept(state.settings, proposal),
         )
         await self.refresh()
 
@@ -226,10 +242,21 @@ class Actor:
             )
         await self.refresh()
 
+    async def _send_setting(self, setting: Setting) -> None:
+        try:
+            await self._living().set(setting)
+        except (Refused, EngineFault) as error:
+            # Marked as said all the same, as members are.
+            _log.error("the engine refused an operator's setting", pool=setting.pool, reason=str(error))
+        engine = self._store.state.engine
+        if isinstance(engine, Running):
+            self._store.observe_engine(settings=reconcile.with_setting(engine.settings, setting))
+
     async def _watch(self, host: Host, running: Running) -> None:
         async for update in host.updates():
             if isinstance(update, Event):
                 _tell(update)
+                self._events.append(update.kind, update.details, update.at_ms)
                 if update.kind == "ready":
                     await self._see(host)
             elif isinstance(update, Changes):
@@ -245,6 +272,7 @@ class Actor:
         await host.release()
         if self._host is host:
             self._host = None
+        self._events.append("engine_ended", {"pid": running.hello.pid, "exit": describe_exit(code)})
         self._died(self._store.state.engine, asyncio.get_running_loop().time() - running.since, code)
 
     async def _see(self, host: Host) -> None:
@@ -280,6 +308,16 @@ class Actor:
         if self._host is None:
             raise EngineLost
         return self._host
+
+
+def _held(stats: EngineStats) -> dict[BackendKey, Setting]:
+    """What an engine says that it holds of an operator's."""
+    return {
+        (pool.name, one.id): Setting(pool.name, one.id, one.operator.mode, one.operator.weight)
+        for pool in stats.pools
+        for one in pool.backends
+        if one.operator is not None
+    }
 
 
 def _tell(event: Event) -> None:

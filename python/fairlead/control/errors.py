@@ -54,7 +54,8 @@ class SettingsDiffer(FairleadError):  # noqa: N818
         self.pid = pid
         super().__init__(
             f"the engine process {pid} that serves on this directory was started with other settings "
-            f"({', '.join(keys)}): stop it first (kill {pid} drains it), or restore them"
+            f"({', '.join(keys)}), whose change needs a restart: stop it first (kill {pid} drains it), or "
+            "restore them"
         )
 
 
@@ -107,7 +108,7 @@ def refusal(document: dict[str, object]) -> EngineFault | Refused:
 def describe_exit(code: int | None) -> str:
     """An exit code in words."""
     if code is None:
-        return "an unknown exit code"
+        return "no exit code: it was adopted, and only who started it is told"
     if code < 0:
         return signal.Signals(-code).name
     return f"exit code {code}"

@@ -23,12 +23,22 @@ from fairlead import _engine
 from fairlead.control.channel import Channel
 from fairlead.control.errors import EngineLost, SettingsDiffer, describe_exit, refusal
 from fairlead.control.messages import Applied, Changes, Event, Hello, Settings
-from fairlead.model.stats import EngineStats
+from fairlead.model.stats import Connected, EngineStats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fairlead.control.messages import CheckResult, Command, MemberList, Said, Spec, Update, Verdicts
+    from fairlead.control.messages import (
+        CheckResult,
+        Command,
+        MemberList,
+        Said,
+        Setting,
+        Spec,
+        Update,
+        Verdicts,
+        Wanted,
+    )
 
 SOCKET = "engine.sock"
 VERSION: str = _engine.__version__
@@ -78,6 +88,12 @@ class Host(Protocol):
 
     async def affinity(self, said: Said) -> None:
         """Tell pools whom clients belong to, as other nodes say."""
+
+    async def set(self, setting: Setting) -> None:
+        """Do what an operator wants of a backend; one that isn't there is ignored."""
+
+    async def connections(self, wanted: Wanted) -> Connected:
+        """Who is connected."""
 
     async def command(self, command: Command) -> None:
         """Reopen logs, or stop by a deadline."""
@@ -148,6 +164,16 @@ class ProcessHost:
     async def affinity(self, said: Said) -> None:
         """See `Host.affinity`."""
         await self._calls().call("affinity", affinity=said.document())
+
+    async def set(self, setting: Setting) -> None:
+        """See `Host.set`."""
+        await self._calls().call("set", set=setting.document())
+
+    async def connections(self, wanted: Wanted) -> Connected:
+        """See `Host.connections`."""
+        return Connected.model_validate(
+            await self._calls().call("connections", connections=wanted.document())
+        )
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""
@@ -270,6 +296,16 @@ class LocalHost:
     async def affinity(self, said: Said) -> None:
         """See `Host.affinity`."""
         await asyncio.to_thread(_translated, self._calls().affinity, json.dumps(said.document()))
+
+    async def set(self, setting: Setting) -> None:
+        """See `Host.set`."""
+        await asyncio.to_thread(_translated, self._calls().set, json.dumps(setting.document()))
+
+    async def connections(self, wanted: Wanted) -> Connected:
+        """See `Host.connections`."""
+        document = json.dumps(wanted.document())
+        answer = await asyncio.to_thread(_translated, self._calls().connections, document)
+        return Connected.model_validate_json(answer)
 
     async def command(self, command: Command) -> None:
         """See `Host.command`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-from fairlead.model.stats import EngineStats
+from fairlead.model.stats import EngineStats, Mode
 
 PROTOCOL = 1
 """Version of the channel.
@@ -23,6 +23,9 @@ Bound = Mapping[str, Mapping[str, str]]
 Spec = Mapping[str, Any]
 """A compiled configuration: JSON as ``compile`` makes it."""
 
+BackendKey = tuple[str, str]
+"""Pool and id."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -35,6 +38,8 @@ class Settings:
     admin_binds: tuple[Mapping[str, Any], ...] = ()
     user: str | None = None
     log_level: str = "info"
+    started_with: Mapping[str, str] = field(default_factory=dict)
+    """What else can't change while the engine lives; it tells the process that adopts it."""
 
     def document(self, *, ready_fd: int | None = None) -> dict[str, Any]:
         """The JSON that ``engine_process`` takes."""
@@ -45,6 +50,7 @@ class Settings:
             "user": self.user,
             "ready_fd": ready_fd,
             "log_level": self.log_level,
+            "started_with": dict(self.started_with),
         }
 
     def bound_to(self, addresses: tuple[str, ...]) -> Settings:
@@ -65,7 +71,8 @@ class Settings:
             _same_bind(ours, other) for ours, other in zip(self.admin_binds, theirs, strict=True)
         ):
             different.append("admin_binds")
-        return different
+        known = running.get("started_with") or {}
+        return different + [key for key, value in self.started_with.items() if known.get(key) != value]
 
 
 def _pinned(bind: Mapping[str, Any], address: str) -> Mapping[str, Any]:
@@ -176,6 +183,44 @@ class CheckResult:
             "reason": self.reason,
             "duration_ms": round(self.seconds * 1000),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that an operator wants of one backend; replaces what was wanted before."""
+
+    pool: str
+    backend: str
+    mode: Mode = "none"
+    weight: int | None = None
+    """``None``: as configured."""
+
+    @property
+    def key(self) -> BackendKey:
+        """Whose it is."""
+        return self.pool, self.backend
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether it says nothing: all is as configured."""
+        return self.mode == "none" and self.weight is None
+
+    def document(self) -> dict[str, Any]:
+        """The JSON of a ``set`` call."""
+        return {"pool": self.pool, "backend": self.backend, "mode": self.mode, "weight": self.weight}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which open connections are wanted."""
+
+    limit: int
+    listener: str | None = None
+    client: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The JSON of a ``connections`` call."""
+        return {"limit": self.limit, "listener": self.listener, "client": self.client}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From the state to the next step. Pure: no clock, no I/O, the same answer for the same state.
 
 The order of the rules is the order of importance: an end that is wanted, an engine that is there, the
-configuration it had, the configuration it should have, the members of its pools.
+operator's word, the configuration it had, the configuration it should have, the members of its pools.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fairlead.control.errors import EngineLost, describe_exit
+from fairlead.control.messages import Setting
 from fairlead.control.store import Absent, Proposal, Running, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fairlead.control.messages import Bound, MemberList, Spec
+    from fairlead.control.messages import BackendKey, Bound, MemberList, Spec
     from fairlead.errors import FairleadError
 
 BACKOFF_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -49,6 +50,13 @@ class SendMembers:
 
 
 @dataclass(frozen=True, slots=True)
+class SendSetting:
+    """Tell the engine what an operator wants of a backend."""
+
+    setting: Setting
+
+
+@dataclass(frozen=True, slots=True)
 class StopEngine:
     """Let the engine drain and end."""
 
@@ -67,7 +75,7 @@ class Finish:
     """All is done: nothing runs and nothing shall."""
 
 
-Action = StartEngine | ApplyPlan | SendMembers | StopEngine | Fail | Finish
+Action = StartEngine | ApplyPlan | SendMembers | SendSetting | StopEngine | Fail | Finish
 
 
 def next_action(state: State) -> Action | None:
@@ -111,13 +119,18 @@ def _without_engine(state: State, absent: Absent) -> Action | None:
 def _with_engine(state: State, engine: Running) -> Action | None:
     if state.stop is not None:
         return None if engine.stopping else StopEngine(state.stop)
+    if state.accepted is not None and (setting := _unsaid(state, engine)) is not None:
+        # Before the configuration: a new engine must not send a request to who is drained.
+        return SendSetting(setting)
     if state.accepted is not None and engine.serving != state.accepted.version:
         return ApplyPlan(state.accepted, again=True)
     if state.proposal is not None:
         return ApplyPlan(state.proposal, again=False)
-    if state.accepted is None:
-        return None
-    pools = {pool["name"] for pool in state.accepted.spec["pools"] if pool["resolved"]}
+    return _members(state, state.accepted, engine) if state.accepted is not None else None
+
+
+def _members(state: State, accepted: Proposal, engine: Running) -> Action | None:
+    pools = {pool["name"] for pool in accepted.spec["pools"] if pool["resolved"]}
     for name, members in state.members.items():
         if name in pools and engine.sent.get(name) != members:
             return SendMembers(members, _generation(engine.generations, name))
@@ -132,6 +145,47 @@ def backoff(deaths: int) -> float:
 def accepted(state: State, proposal: Proposal, bound: Bound) -> Proposal:
     """The proposal as it is kept once the engine serves it."""
     return replace(proposal, spec=pinned(proposal.spec, {**state.bound, **bound}))
+
+
+def configured(proposal: Proposal, members: Mapping[str, MemberList]) -> dict[str, list[str]]:
+    """The ids of the backends of each pool."""
+    pools = populated(proposal.spec, members)["pools"]
+    return {pool["name"]: [backend["id"] for backend in pool.get("backends", ())] for pool in pools}
+
+
+def kept(settings: Mapping[BackendKey, Setting], proposal: Proposal) -> dict[BackendKey, Setting]:
+    """The settings that a configuration leaves; backends of a resolved pool may come back."""
+    pools = {pool["name"]: pool for pool in proposal.spec["pools"]}
+    return {
+        key: setting
+        for key, setting in settings.items()
+        if (pool := pools.get(setting.pool)) is not None
+        and (pool["resolved"] or any(one["id"] == setting.backend for one in pool.get("backends", ())))
+    }
+
+
+def with_setting(settings: Mapping[BackendKey, Setting], setting: Setting) -> dict[BackendKey, Setting]:
+    """The settings with this one in its place."""
+    others = {key: one for key, one in settings.items() if key != setting.key}
+    return others if setting.is_neutral else {**others, setting.key: setting}
+
+
+def holds(state: State, setting: Setting) -> bool:
+    """Whether the engine was told this setting, or something newer is wanted, or there is nobody to tell."""
+    if not isinstance(state.engine, Running) or state.stop is not None:
+        return True
+    wanted = None if setting.is_neutral else setting
+    return state.settings.get(setting.key) != wanted or state.engine.settings.get(setting.key) == wanted
+
+
+def _unsaid(state: State, engine: Running) -> Setting | None:
+    for key, wanted in state.settings.items():
+        if engine.settings.get(key) != wanted:
+            return wanted
+    for pool, backend in engine.settings:
+        if (pool, backend) not in state.settings:
+            return Setting(pool, backend)
+    return None
 
 
 def _generation(taken: Mapping[str, int], pool: str) -> int:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fairlead.control.store import Running, State
-from fairlead.model.status import EngineStatus, Phase, PlanStatus, ReloadStatus, Status
+from fairlead.model.status import BackendDetail, EngineStatus, Phase, PlanStatus, ReloadStatus, Status
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fairlead.control.messages import BackendKey
+    from fairlead.model import Configuration
+    from fairlead.model.event import Event
 
 
 def status(state: State, *, version: str, pid: int, directory: Path, reload: ReloadStatus | None) -> Status:
@@ -30,6 +34,38 @@ def status(state: State, *, version: str, pid: int, directory: Path, reload: Rel
         listeners=stats.listeners,
         pools=stats.pools,
         totals=stats.totals,
+    )
+
+
+def backend(
+    state: State, configuration: Configuration, key: BackendKey, events: tuple[Event, ...]
+) -> BackendDetail | None:
+    """Everything that is known of one backend; nothing of one that the engine doesn't know."""
+    pool, identity = key
+    found = next(
+        (
+            one
+            for served in state.stats.pools
+            if served.name == pool
+            for one in served.backends
+            if one.id == identity
+        ),
+        None,
+    )
+    if found is None or not isinstance(state.engine, Running):
+        return None
+    wanted = configuration.pools.get(pool)
+    written = None
+    if wanted is not None:
+        # One that came by a name has the address that the name stands for behind its own.
+        ids = {identity, identity.rpartition("@")[0]}
+        written = next((one for one in wanted.backends if one.id in ids), None)
+    return BackendDetail(
+        **found.model_dump(),
+        pool=pool,
+        algorithm=wanted.model_dump(mode="json", include={"algorithm"})["algorithm"] if wanted else None,
+        configured=written.model_dump(mode="json") if written else None,
+        events=events,
     )
 
 

@@ -16,10 +16,18 @@ from fairlead.model.stats import EngineStats
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from fairlead.control.messages import Bound, Hello, MemberList, Spec, Verdicts
+    from fairlead.control.messages import (
+        BackendKey,
+        Bound,
+        Hello,
+        MemberList,
+        Setting,
+        Spec,
+        Verdicts,
+    )
     from fairlead.errors import FairleadError
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,9 @@ class Running:
     generations: Mapping[str, int] = field(default_factory=lambda: _NONE)
     """The generation of that list, or of the one an adopted engine had."""
 
+    settings: Mapping[BackendKey, Setting] = field(default_factory=lambda: _NONE)
+    """What it was told of an operator's, and holds."""
+
     stopping: bool = False
     deaths: int = 0
     """Of the engines before it, in a row."""
@@ -85,6 +96,9 @@ class State:
 
     proposal: Proposal | None = None
     members: Mapping[str, MemberList] = field(default_factory=lambda: _NONE)
+    settings: Mapping[BackendKey, Setting] = field(default_factory=lambda: _NONE)
+    """What an operator wants of backends, where that is something."""
+
     stop: float | None = None
     """Seconds that open requests get, once a stop is wanted."""
 

@@ -22,26 +22,52 @@ class BindStats(_Report):
     bound: str
 
 
+class Latency(_Report):
+    """Milliseconds, of all there were since the engine's start; ``None`` before the first."""
+
+    p50: float | None = None
+    p99: float | None = None
+    count: int = 0
+    sum: float = 0.0
+
+
 class ListenerStats(_Report):
     """A listener; one that a reload removed stays until its connections are gone."""
 
     name: str
     state: Literal["serving", "draining"] = "serving"
     binds: tuple[BindStats, ...] = ()
+    deadline_ms: int | None = None
+    """Of one that drains: when its last connections are cut, in milliseconds since 1970."""
+
     connections: int = 0
     accepted: int = 0
     requests: int = 0
+    codes: dict[str, int] = Field(default_factory=dict)
+    """Answers by class."""
+
+    latency_ms: Latency = Latency()
+    """From a request's first byte to its answer's last."""
+
     incomplete: int = 0
     """Answers that ended before their end: cut, and shown as cut."""
 
     refused: dict[str, int] = Field(default_factory=dict)
 
 
-class Latency(_Report):
-    """Milliseconds from sending a request to the head of its answer; ``None`` before the first."""
+Mode = Literal["none", "drain", "disable"]
+"""What an operator wants of a backend: nothing, no new requests, or no requests at all."""
 
-    p50: float | None = None
-    p99: float | None = None
+
+class OperatorStats(_Report):
+    """What an operator said of a backend."""
+
+    mode: Mode = "none"
+    weight: int | None = None
+    """In place of the configured one."""
+
+    deadline_ms: int | None = None
+    """When what is open is cut: milliseconds since 1970."""
 
 
 class LastCheck(_Report):
@@ -81,6 +107,15 @@ class BackendStats(_Report):
     """Nothing of one without a check."""
 
     breaker: Literal["closed", "open", "half_open"] = "closed"
+    """Its circuit breaker."""
+
+    since_ms: int | None = None
+    """Since when it is that: milliseconds since 1970."""
+
+    deadline_ms: int | None = None
+    """Of one that drains: when what is open is cut."""
+
+    operator: OperatorStats | None = None
     in_flight: int = 0
     max_in_flight: int | None = None
     """The most of them: what is configured, or what an adaptive limit is now."""
@@ -94,7 +129,8 @@ class BackendStats(_Report):
     timeouts: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
-    latency_ms: Latency = Field(default_factory=Latency)
+    latency_ms: Latency = Latency()
+    """From sending a request to the head of its answer."""
 
 
 class QueueStats(_Report):
@@ -161,6 +197,33 @@ class RouteStats(_Report):
     pool: str = ""
     requests: int = 0
     codes: dict[str, int] = Field(default_factory=dict)
+
+
+class ConnectionStats(_Report):
+    """An open connection of a client."""
+
+    listener: str
+    client: str | None = None
+    """Address and port; one that came by a Unix socket has none."""
+
+    state: Literal["idle", "request", "backend", "answer", "tunnel"] = "idle"
+    """It waits for the next request, sends one, waits for a backend, gets an answer, or is a tunnel."""
+
+    age_seconds: int = 0
+    requests: int = 0
+    """Tries of its requests: what was sent to backends for it."""
+
+    pool: str | None = None
+    backend: str | None = None
+
+
+class Connected(_Report):
+    """Open connections of clients, the longest open first."""
+
+    open: int = 0
+    """All there are, listed or not."""
+
+    connections: tuple[ConnectionStats, ...] = ()
 
 
 class Totals(_Report):

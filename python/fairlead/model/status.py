@@ -5,11 +5,12 @@ One immutable document, ``GET /api/v1/status``.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from fairlead.model.stats import ListenerStats, PoolStats, Totals
+from fairlead.model.event import Event
+from fairlead.model.stats import BackendStats, ListenerStats, PoolStats, Totals
 
 Phase = Literal["starting", "serving", "restarting", "stopping"]
 
@@ -79,6 +80,34 @@ class Status(_Document):
     listeners: tuple[ListenerStats, ...] = ()
     pools: tuple[PoolStats, ...] = ()
     totals: Totals = Totals()
+
+
+class BackendDetail(BackendStats):
+    """Everything that is known of one backend."""
+
+    pool: str
+    algorithm: str | None = None
+    """By what its pool picks."""
+
+    configured: dict[str, Any] | None = None
+    """As it is written; nothing of one that left the configuration."""
+
+    events: tuple[Event, ...] = ()
+    """What happened to it, as far as that is kept."""
+
+
+class Operated(_Document):
+    """A backend after what an operator did to it."""
+
+    pool: str
+    backend: str
+    state: str
+    weight: int
+    open: int
+    """Requests and tunnels that it still has."""
+
+    deadline_ms: int | None = None
+    """When they are cut: milliseconds since 1970."""
 
 
 class ReloadResult(_Document):

@@ -17,13 +17,14 @@ from fairlead.control.messages import (
     Event,
     Hello,
     MemberList,
+    Setting,
     Spec,
     Update,
     Verdicts,
 )
 from fairlead.control.store import Absent, Proposal, Running, Store
 from fairlead.errors import Problem
-from fairlead.model.stats import EngineStats
+from fairlead.model.stats import BackendStats, EngineStats, OperatorStats, PoolStats
 
 
 class FakeHost:
@@ -39,6 +40,7 @@ class FakeHost:
         self.fails_to_start = False
         self.checks: dict[str, bool] = {}
         self.released = False
+        self.pools: tuple[PoolStats, ...] = ()
 
     async def start(self) -> Hello:
         if self.fails_to_start:
@@ -65,6 +67,9 @@ class FakeHost:
         self.calls.append(("checked", result.reason))
         return not result.good
 
+    async def set(self, setting: Setting) -> None:
+        self.calls.append(("set", setting))
+
     async def command(self, command: Command) -> None:
         self.calls.append(("command", command))
         if "stop" in command:
@@ -74,12 +79,10 @@ class FakeHost:
         del routes
         said = {True: "up", False: "down"}
         backends = [{"id": name, "address": "", "check": said[is_up]} for name, is_up in self.checks.items()]
+        checked = {"name": "app", "backends": backends}
+        pools = self.pools or ([checked] if self.serving else [])
         return EngineStats.model_validate(
-            {
-                "plan_version": self.serving,
-                "ready": True,
-                "pools": [{"name": "app", "backends": backends}] if self.serving else [],
-            }
+            {"plan_version": self.serving, "ready": True, "pools": pools}, from_attributes=True
         )
 
     async def updates(self) -> AsyncIterator[Update]:
@@ -262,3 +265,55 @@ async def test_a_stop_ends_the_pause_before_a_restart() -> None:
         first.die(-9)
         await control.store.until(lambda state: isinstance(state.engine, Absent) and state.engine.deaths == 2)
     assert control.left == []
+
+
+DRAINED = Setting("app", "a", "drain")
+
+
+def with_backend(version: int) -> Proposal:
+    pools = [{"name": "app", "resolved": False, "backends": [{"id": "a"}]}]
+    return replace(proposal(version), spec={**spec(version), "pools": pools})
+
+
+async def test_a_setting_is_said_once_and_again_to_the_next_engine_before_its_plan() -> None:
+    first, second = FakeHost(), FakeHost()
+    control = Control(first, second)
+    async with acting(control):
+        control.store.update(proposal=with_backend(1))
+        await control.serves(1)
+        control.store.update(settings={DRAINED.key: DRAINED})
+        await control.store.until(
+            lambda state: isinstance(state.engine, Running) and bool(state.engine.settings)
+        )
+        assert first.calls == [("apply", 1), ("set", DRAINED)]
+        first.die(-9)
+        await control.store.until(lambda state: state.restarts == 1)
+        await control.serves(1)
+        assert second.calls == [("set", DRAINED), ("apply", 1)]
+
+
+async def test_an_adopted_engine_says_what_it_holds() -> None:
+    host = FakeHost(serving=6)
+    stats = BackendStats(id="a", address="x", operator=OperatorStats(mode="drain"))
+    host.pools = (PoolStats(name="app", backends=(stats,)),)
+    control = Control(host)
+    async with acting(control):
+        await control.store.until(lambda state: isinstance(state.engine, Running))
+        assert control.store.state.settings == {DRAINED.key: DRAINED}
+        control.store.update(proposal=with_backend(7))
+        await control.serves(7)
+        assert host.calls == [("apply", 7)]
+
+
+async def test_a_setting_goes_with_its_backend() -> None:
+    host = FakeHost()
+    control = Control(host)
+    async with acting(control):
+        control.store.update(proposal=with_backend(1), settings={DRAINED.key: DRAINED})
+        await control.serves(1)
+        await control.store.until(lambda _: ("set", DRAINED) in host.calls)
+        gone = replace(with_backend(2), spec={**spec(2), "pools": []})
+        control.store.update(proposal=gone)
+        await control.store.until(lambda state: state.accepted is not None and state.accepted.version == 2)
+        assert control.store.state.settings == {}
+    assert [name for name, _ in host.calls] == ["apply", "set", "apply", "command"]

@@ -31,6 +31,13 @@ def test_every_other_difference_is_named() -> None:
     assert other.differences(SETTINGS.document()) == ["workers", "user", "admin_binds"]
 
 
+def test_what_else_may_not_change_is_compared_with_what_the_engine_was_told() -> None:
+    told = replace(SETTINGS, started_with={"runtime.drain_timeout": "1m", "runtime.zone": "None"})
+    assert told.differences(told.document()) == []
+    other = replace(told, started_with={**told.started_with, "runtime.drain_timeout": "5s"})
+    assert other.differences(told.document()) == ["runtime.drain_timeout"]
+
+
 def test_the_log_level_is_no_reason_to_refuse() -> None:
     assert replace(SETTINGS, log_level="debug").differences(SETTINGS.document()) == []
 

@@ -5,18 +5,20 @@ from dataclasses import replace
 import pytest
 
 from fairlead.control.errors import EngineLost
-from fairlead.control.messages import Hello, MemberList
+from fairlead.control.messages import Hello, MemberList, Setting
 from fairlead.control.reconcile import (
     STEADY_SECONDS,
     ApplyPlan,
     Fail,
     Finish,
     SendMembers,
+    SendSetting,
     StartEngine,
     StopEngine,
     accepted,
     after_death,
     backoff,
+    holds,
     next_action,
     pinned,
 )
@@ -161,3 +163,23 @@ def test_what_is_accepted_is_kept_with_its_ports() -> None:
     kept = accepted(State(), before, {"web": {":0": "0.0.0.0:4001"}})
     assert kept.spec["listeners"][0]["binds"][0]["port_hint"] == 4001
     assert kept.number == before.number
+
+
+DRAINED = Setting("app", "a", "drain", 3)
+
+
+def test_a_setting_is_said_and_taken_back() -> None:
+    wanted = State(engine=replace(ENGINE, serving=1), accepted=proposal(), settings={DRAINED.key: DRAINED})
+    assert next_action(wanted) == SendSetting(DRAINED)
+    assert not holds(wanted, DRAINED)
+    held = replace(wanted, engine=replace(ENGINE, serving=1, settings={DRAINED.key: DRAINED}))
+    assert next_action(held) is None
+    assert holds(held, DRAINED)
+    taken_back = replace(held, settings={})
+    assert next_action(taken_back) == SendSetting(Setting("app", "a"))
+    assert not holds(taken_back, Setting("app", "a"))
+
+
+def test_a_new_engine_hears_settings_before_its_plan() -> None:
+    state = State(engine=ENGINE, accepted=proposal(), settings={DRAINED.key: DRAINED})
+    assert next_action(state) == SendSetting(DRAINED)
