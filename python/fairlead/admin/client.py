@@ -8,11 +8,11 @@ import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fairlead.admin.access import VIA
 from fairlead.errors import FairleadError
-from fairlead.model.status import ReloadResult, Status
+from fairlead.model.status import BackendDetail, Operated, ReloadResult, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,12 +57,20 @@ class Client:
         """Have the configuration read again, and wait for what comes of it."""
         return ReloadResult.model_validate(self.request("POST", "/config/reload", seconds=_RELOAD_SECONDS))
 
-    def request(self, method: str, path: str, *, seconds: float = _SECONDS) -> Any:  # noqa: ANN401 - JSON
+    def operate(self, pool: str, backend: str, verb: str, body: object = None) -> Operated:
+        """Have something done to a backend; raises `FairleadError` if there is none of that name."""
+        return Operated.model_validate(self.request("POST", f"{_place(pool, backend)}/{verb}", body))
+
+    def backend(self, pool: str, backend: str) -> BackendDetail:
+        """Everything that is known of one backend; raises as above."""
+        return BackendDetail.model_validate(self.request("GET", _place(pool, backend)))
+
+    def request(self, method: str, path: str, body: object = None, *, seconds: float = _SECONDS) -> Any:  # noqa: ANN401 - JSON
         """The JSON of an answer; raises `NotRunning` if nobody is there and `FairleadError` if refused."""
         reasons = []
         for connection in self._connections(seconds):
             try:
-                return self._ask(connection, method, path)
+                return self._ask(connection, method, path, body)
             except (OSError, http.client.HTTPException) as error:
                 reasons.append(str(error) or type(error).__name__)
             finally:
@@ -70,22 +78,26 @@ class Client:
         message = f"nothing answers at {self.address} ({'; '.join(dict.fromkeys(reasons))})"
         raise NotRunning(message)
 
-    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str) -> Any:  # noqa: ANN401
+    def _ask(self, connection: http.client.HTTPConnection, method: str, path: str, body: object) -> Any:  # noqa: ANN401
         headers = {"Accept": "application/json"}
         if isinstance(connection, _UnixConnection):
             headers[VIA] = "socket"
         elif self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        connection.request(method, f"/api/v1{path}", headers=headers)
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body)
+        connection.request(method, f"/api/v1{path}", content, headers)
         answer = connection.getresponse()
-        body = answer.read()
+        text = answer.read()
         if answer.status == http.client.SERVICE_UNAVAILABLE:
             # The engine serves, but no control process is behind it.
-            raise FairleadError(_reason(body) or "the control process is away")
+            raise FairleadError(_reason(text) or "the control process is away")
         if answer.status != http.client.OK:
-            message = f"{self.address} answers {answer.status}: {_reason(body) or answer.reason}"
+            message = f"{self.address} answers {answer.status}: {_reason(text) or answer.reason}"
             raise FairleadError(message)
-        return json.loads(body)
+        return json.loads(text)
 
     def _connections(self, seconds: float) -> Sequence[http.client.HTTPConnection]:
         path = Path(self.address.removeprefix("unix:"))
@@ -117,6 +129,10 @@ def find(address: str | None, directories: Sequence[Path]) -> Client:
         f"or say where it is with --admin (its directory, a socket's path or HOST:PORT) or {ADDRESS}"
     )
     raise NotRunning(message)
+
+
+def _place(pool: str, backend: str) -> str:
+    return f"/pools/{quote(pool, safe='')}/backends/{quote(backend, safe='/:@[]')}"
 
 
 def _reason(body: bytes) -> str | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pydantic import BaseModel
 
@@ -23,12 +23,16 @@ class Operation:
 
     summary: str
     answer: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    media: str = "application/json"
+    query: Mapping[str, str] = field(default_factory=dict)
+    """What may be asked more closely: name → what it means."""
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """OpenAPI 3.1."""
     operations = list(operations)
-    models = {one.answer for one in operations if one.answer is not None}
+    models = {model for one in operations for model in (one.answer, one.body) if model is not None}
     references, definitions = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template="#/components/schemas/{model}",
@@ -38,7 +42,7 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": ["object", "array"]}
         if one.answer is not None:
             schema = references[(one.answer, "serialization")]
-        answer = {"description": "Success", "content": {"application/json": {"schema": schema}}}
+        answer = {"description": "Success", "content": {one.media: {"schema": schema}}}
         denied = {"description": "Refused; the JSON says why", "content": {"application/json": {}}}
         paths.setdefault(f"/api/v1{one.path}", {})[one.method.lower()] = {
             "summary": one.summary,
@@ -46,8 +50,13 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
                 {"name": part[1:-1], "in": "path", "required": True, "schema": {"type": "string"}}
                 for part in one.path.split("/")
                 if part.startswith("{")
+            ]
+            + [
+                {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+                for name, meaning in one.query.items()
             ],
             "responses": {"200": answer, "default": denied},
+            **_body(one, references),
         }
     return {
         "openapi": "3.1.0",
@@ -58,3 +67,10 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _body(one: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
+    if one.body is None:
+        return {}
+    schema = references[(one.body, "serialization")]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

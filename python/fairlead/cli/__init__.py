@@ -1,6 +1,7 @@
 """The command line: a file a verb, each loaded only when it is typed.
 
-A verb's module has a click command named ``command``. To add one: write its module, add its row to ``VERBS``.
+A verb's module has a click command named ``command``, or as its row says. To add one: write its module, add
+its row to ``VERBS``.
 """
 
 import sys
@@ -19,6 +20,8 @@ class Verb(NamedTuple):
 
     module: str
     summary: str
+    attribute: str = "command"
+    """Its name in the module, where several are."""
 
 
 VERBS: dict[str, Verb] = {
@@ -32,7 +35,15 @@ VERBS: dict[str, Verb] = {
         "fairlead.cli.simulate", "Show what would happen to a pool, algorithm beside algorithm."
     ),
     "status": Verb("fairlead.cli.status", "Show what a running Fairlead serves and how it fares."),
+    "top": Verb("fairlead.cli.top", "Show what goes on now, each second anew."),
     "reload": Verb("fairlead.cli.reload", "Have a running Fairlead read its configuration again."),
+    "drain": Verb("fairlead.cli.operate", "Give a backend no new requests, and let it finish.", "drain"),
+    "undrain": Verb("fairlead.cli.operate", "Take a drain back.", "undrain"),
+    "disable": Verb(
+        "fairlead.cli.operate", "Give a backend no new requests, and cut what it has.", "disable"
+    ),
+    "enable": Verb("fairlead.cli.operate", "Take a disable back.", "enable"),
+    "weight": Verb("fairlead.cli.operate", "Change a backend's share until told otherwise.", "weight"),
     "schema": Verb("fairlead.cli.schema", "Print the JSON Schema of the configuration, or its reference."),
 }
 
@@ -47,9 +58,9 @@ class LazyGroup(click.Group):
         verb = VERBS.get(cmd_name)
         if verb is None:
             return None
-        command = import_module(verb.module).command
+        command = getattr(import_module(verb.module), verb.attribute)
         if not isinstance(command, click.Command):
-            message = f"{verb.module}.command is no click command"
+            message = f"{verb.module}.{verb.attribute} is no click command"
             raise TypeError(message)
         return command
 
