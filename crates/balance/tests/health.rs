@@ -34,6 +34,11 @@ struct Town {
     live: Live,
     ward: Ward,
     backends: Vec<Arc<BackendLive>>,
+    /// Which of them are configured.
+    there: Vec<bool>,
+    /// What they were configured with last.
+    addresses: u32,
+    checks: u64,
     now: Instant,
 }
 
@@ -47,9 +52,18 @@ impl Town {
             let terms = initially_up.map_or(UNCHECKED, |initially_up| checked(1, initially_up));
             ward.watch(&index.to_string(), backend, terms, now);
         }
-        let mut town = Self { live, ward, backends, now };
+        let there = vec![true; size];
+        let mut town = Self { live, ward, backends, there, addresses: 0, checks: 1, now };
         town.judge();
         town
+    }
+
+    /// With the last address and check.
+    fn configure(&mut self, index: usize) {
+        let (id, address) = (index.to_string(), self.addresses.to_string());
+        self.backends[index] = self.live.backend("app", &id, &address);
+        self.ward.watch(&id, &self.backends[index], checked(self.checks, false), self.now);
+        self.there[index] = true;
     }
 
     fn judge(&mut self) {
@@ -419,6 +433,12 @@ enum Event {
     Check(bool),
     Operate(Operator),
     Pass(u32),
+    Leave,
+    Return,
+    /// To another address.
+    Move,
+    /// By another check from now on.
+    Recheck,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -439,14 +459,36 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn any_event() -> impl Strategy<Value = Event> {
+    let comings = prop::sample::select(vec![Event::Leave, Event::Return, Event::Move, Event::Recheck]);
+    prop_oneof![3 => event(), 1 => comings]
+}
+
 fn happen(town: &mut Town, index: usize, event: Event) {
     match event {
         Event::Report(report, times) => town.report(index, report, times),
         Event::Check(good) => town.check(index, good),
         Event::Operate(operator) => _ = town.ward.operate(&index.to_string(), operator),
         Event::Pass(seconds) => town.pass(seconds),
+        Event::Leave => town.ward.retain(|id| id != index.to_string() && is_there(id, &town.there)),
+        Event::Return => town.configure(index),
+        Event::Move => {
+            town.addresses += 1;
+            town.configure(index);
+        }
+        Event::Recheck => {
+            town.checks += 1;
+            town.configure(index);
+        }
+    }
+    if matches!(event, Event::Leave) {
+        town.there[index] = false;
     }
     town.judge();
+}
+
+fn is_there(id: &str, there: &[bool]) -> bool {
+    id.parse().is_ok_and(|index: usize| there[index])
 }
 
 proptest! {
@@ -489,6 +531,44 @@ proptest! {
         town.pass(130);
         for backend in &town.backends {
             prop_assert_eq!(backend.standing(), Standing::UP);
+        }
+    }
+
+    #[test]
+    fn whoever_comes_and_goes_nobody_is_stuck_and_the_fit_are_served_by(
+        events in prop::collection::vec((0_usize..6, any_event()), 1..120),
+        slow_start in 0_u32..40,
+    ) {
+        let policy = Policy { slow_start: slow_start * SECOND, ..POLICY };
+        let mut town = Town::new(6, policy, Some(false));
+        let mut words = [Operator::None; 6];
+        for (index, event) in events {
+            if let Event::Operate(word) = event {
+                words[index] = word;
+            }
+            happen(&mut town, index, event);
+            let there = || (0..6).filter(|index| town.there[*index]);
+            let is_fit = |index: usize| {
+                words[index] == Operator::None
+                    && town.ward.is_checked_up(&index.to_string()) == Some(true)
+            };
+            for index in there() {
+                let is_usable = matches!(town.state(index), State::Up | State::Degraded);
+                prop_assert_eq!(town.share(index) > 0.0, is_usable);
+                prop_assert!(!is_usable || is_fit(index));
+            }
+            prop_assert_eq!(there().any(is_fit), there().any(|index| town.share(index) > 0.0));
+        }
+        for index in 0..6 {
+            town.configure(index);
+            town.ward.operate(&index.to_string(), Operator::None);
+            for _ in 0..16 {
+                town.check(index, true);
+            }
+        }
+        town.pass(130);
+        for index in 0..6 {
+            prop_assert_eq!((town.state(index), town.share(index)), (State::Up, 1.0));
         }
     }
 }
