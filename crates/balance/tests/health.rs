@@ -116,7 +116,10 @@ impl Town {
 #[test]
 fn fifteen_percent_of_errors_leave_a_third_of_the_fair_share_until_they_heal() {
     let mut town = Town::new(10, POLICY, None);
-    for _ in 0..10 {
+    for _ in 0..60 {
+        town.serve(1000.0, 0.0);
+    }
+    for _ in 0..6 {
         town.serve(1000.0, 15.0);
     }
     for _ in 0..60 {

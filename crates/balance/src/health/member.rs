@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ejection::Ejection;
-use super::passive::{Degradation, Sample, Window};
+use super::passive::{Degradation, Heard, Window};
 use super::slow_start::SlowStart;
 use super::table::{Active, Operator, Passive, combine};
 use super::verdict::{Thresholds, Verdict};
@@ -147,7 +147,7 @@ impl Member {
     }
 
     /// Takes in what traffic showed since the last time; all of what is remembered.
-    pub(super) fn hear(&mut self, now: Instant) -> Sample {
+    pub(super) fn hear(&mut self, now: Instant) -> Heard {
         self.window.take(self.live.tally().read(), now);
         self.window.sum()
     }
@@ -159,7 +159,7 @@ impl Member {
     }
 
     /// Compares it with `all` of the pool, itself included.
-    pub(super) fn compare(&mut self, all: Sample, margin: f64, now: Instant) {
+    pub(super) fn compare(&mut self, all: Heard, margin: f64, now: Instant) {
         let is_out = self.ejection.is_out(now);
         if self.was_out {
             // Failures of tries that were under way when it was ejected say nothing new.
@@ -176,7 +176,7 @@ impl Member {
     /// Whether it failed too often in a row; then, whether mostly because nobody accepted its connections.
     pub(super) fn failed(&self, limit: u32) -> Option<bool> {
         let reading = self.live.tally().read();
-        let sum = self.window.sum();
+        let sum = self.window.sum().lately;
         let mostly_errored = sum.errored.saturating_mul(2) > sum.tries;
         let limit = if reading.on_trial { 1 } else { limit.max(1) };
         if reading.streak >= limit {

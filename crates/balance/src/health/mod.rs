@@ -26,7 +26,7 @@ mod verdict;
 mod ward;
 
 pub use ejection::Ejection;
-pub use passive::{Degradation, Sample, Window};
+pub use passive::{Degradation, Heard, Sample, Window};
 pub use report::{Report, Tally};
 pub use schedule::{Pace, Schedule};
 pub use slow_start::SlowStart;

@@ -10,6 +10,10 @@
 //!
 //! A backend is degraded once `z ≥ 2.58`: one judgement in 200 would say so of a backend whose excess is just the
 //! margin. The comparison is with the others, not with a fixed rate: errors that all of them give are no backend's fault.
+//!
+//! 5xx are compared over the last three seconds too, where those that have just begun stand out before ten seconds full of
+//! them have passed. Timeouts are not: where all are overloaded they come in bursts, now here, now there, and whoever had
+//! one would lose its share to the others, who then have the next.
 
 use std::time::{Duration, Instant};
 
@@ -62,8 +66,33 @@ impl Sample {
     }
 }
 
+/// What tries came to, lately and just now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// In the last ten seconds.
+    pub lately: Sample,
+    /// In the last three of them.
+    pub just_now: Sample,
+}
+
+impl Heard {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { lately: self.lately.and(other.lately), just_now: self.just_now.and(other.just_now) }
+    }
+
+    /// What is left of a whole without `part` of it.
+    #[must_use]
+    pub const fn without(self, part: Self) -> Self {
+        Self { lately: self.lately.without(part.lately), just_now: self.just_now.without(part.just_now) }
+    }
+}
+
 /// Seconds that are looked back.
 const SECONDS: usize = 10;
+/// Of these, what is just now.
+const JUST_NOW: u64 = 3;
 
 /// What a backend's tries came to in the last ten seconds, by readings of its tally.
 #[derive(Clone, Debug)]
@@ -103,10 +132,15 @@ impl Window {
         self.last = reading;
     }
 
-    /// All of the window.
+    /// All of the window, and its end.
     #[must_use]
-    pub fn sum(&self) -> Sample {
-        self.buckets.iter().fold(Sample::default(), |sum, bucket| sum.and(*bucket))
+    pub fn sum(&self) -> Heard {
+        let first = self.second.saturating_sub(JUST_NOW - 1);
+        Heard {
+            lately: self.buckets.iter().fold(Sample::default(), |sum, bucket| sum.and(*bucket)),
+            just_now: (first..=self.second)
+                .fold(Sample::default(), |sum, second| sum.and(self.buckets[Self::at(second)])),
+        }
     }
 
     /// Forgets what happened: it has been acted on.
@@ -164,8 +198,12 @@ impl Degradation {
     }
 
     /// Judges what happened here and on all others of the pool. `margin` is the excess that is borne.
-    pub fn judge(&mut self, own: Sample, others: Sample, margin: f64, now: Instant) {
-        let target = self.target(own, others, margin);
+    pub fn judge(&mut self, own: Heard, others: Heard, margin: f64, now: Instant) {
+        let target = self.target(own.lately, others.lately, margin).min(just_now(
+            own.just_now,
+            others.just_now,
+            margin,
+        ));
         if target <= self.share {
             self.share = target;
             self.risen = (target < 1.0).then_some(now);
@@ -194,6 +232,17 @@ impl Degradation {
     }
 }
 
+/// The share by 5xx that have only just begun: lower than by all that is remembered, or no matter.
+fn just_now(own: Sample, others: Sample, margin: f64) -> f64 {
+    let [own, others] = [own, others].map(|sample| Sample { errors: sample.errored, ..sample });
+    let is_enough = own.tries >= ENOUGH && others.tries >= ENOUGH;
+    if is_enough && significance(own, others, margin) >= SIGNIFICANT {
+        curve(own.rate() - others.rate(), margin)
+    } else {
+        1.0
+    }
+}
+
 /// `z`, as above.
 fn significance(own: Sample, others: Sample, margin: f64) -> f64 {
     let ((own, own_variance), (others, others_variance)) = (own.adjusted(), others.adjusted());
@@ -218,11 +267,14 @@ fn curve(excess: f64, margin: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn sample(tries: u64, errors: u64) -> Sample {
-        Sample { tries, errors, errored: errors }
+    /// The same all the time.
+    fn sample(tries: u64, errors: u64) -> Heard {
+        let lately = Sample { tries, errors, errored: errors };
+        let just_now = Sample { tries: tries * 3 / 10, errors: errors * 3 / 10, errored: errors * 3 / 10 };
+        Heard { lately, just_now }
     }
 
-    fn share(own: Sample, others: Sample) -> f64 {
+    fn share(own: Heard, others: Heard) -> f64 {
         let mut degradation = Degradation::default();
         degradation.judge(own, others, 0.05, crate::health::start());
         degradation.share().map_or(1.0, |share| f64::from(share) / f64::from(Standing::WHOLE))
@@ -245,6 +297,20 @@ mod tests {
             let share = share(own, well);
             assert!((least..=most).contains(&share), "{own:?} {share}");
         }
+    }
+
+    #[test]
+    fn errors_that_have_just_begun_stand_out_at_once_unless_they_are_timeouts() {
+        let well = Sample { tries: 1000, errors: 0, errored: 0 };
+        let others =
+            Heard { lately: Sample { tries: 9000, ..well }, just_now: Sample { tries: 2700, ..well } };
+        let begun = |errored| Sample { tries: 300, errors: 45, errored };
+        let own = |errored| Heard {
+            lately: begun(errored).and(Sample { tries: 700, ..well }),
+            just_now: begun(errored),
+        };
+        assert!(share(own(45), others) < 1.0 / 3.0);
+        assert!(share(own(0), others) > 0.99);
     }
 
     #[test]
@@ -274,7 +340,7 @@ mod tests {
         degradation.judge(sample(100, 100), sample(900, 0), 0.05, now);
         for _ in 0..20 {
             now += Duration::from_secs(1);
-            degradation.judge(Sample::default(), Sample::default(), 0.05, now);
+            degradation.judge(Heard::default(), Heard::default(), 0.05, now);
         }
         assert_eq!(degradation.share(), None);
     }
@@ -298,10 +364,11 @@ mod tests {
         let reading = |all, errors| Reading { all, errors, ..Reading::default() };
         window.take(reading(10, 4), start);
         window.take(reading(15, 4), start + Duration::from_secs(5));
-        assert_eq!((window.sum().tries, window.sum().errors), (15, 4));
+        assert_eq!((window.sum().lately.tries, window.sum().lately.errors), (15, 4));
+        assert_eq!((window.sum().just_now.tries, window.sum().just_now.errors), (5, 0));
         window.take(reading(15, 4), start + Duration::from_secs(10));
-        assert_eq!((window.sum().tries, window.sum().errors), (5, 0));
+        assert_eq!((window.sum().lately.tries, window.sum().lately.errors), (5, 0));
         window.take(reading(15, 4), start + Duration::from_secs(1000));
-        assert_eq!(window.sum(), Sample::default());
+        assert_eq!(window.sum(), Heard::default());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::member::Member;
-use super::passive::Sample;
+use super::passive::Heard;
 use super::table::Operator;
 use super::verdict::Thresholds;
 use crate::live::BackendLive;
@@ -246,7 +246,7 @@ impl Ward {
 
     /// Takes in what traffic showed since the last time.
     fn hear(&mut self, now: Instant) {
-        let all = self.present_mut().fold(Sample::default(), |sum, member| sum.and(member.hear(now)));
+        let all = self.present_mut().fold(Heard::default(), |sum, member| sum.and(member.hear(now)));
         let passive = self.policy.passive;
         for member in self.present_mut() {
             match passive {
