@@ -24,7 +24,7 @@ from fairlead.control.messages import (
 )
 from fairlead.model import Configuration
 from fairlead.model.stats import Connected, EngineStats
-from fairlead.testing.origin import Origin, answer, raw
+from fairlead.testing.origin import Origin, answer, raw, silent
 
 HOSTS: dict[str, Callable[[Settings], Host]] = {"process": ProcessHost, "local": LocalHost}
 
@@ -204,6 +204,18 @@ async def test_open_connections_are_listed_by_listener_and_client(host: Host, or
         assert (found.open, [(one.listener, one.requests) for one in found.connections]) == (1, [("web", 1)])
         for nobody in (Wanted(limit=0), Wanted(limit=9, listener="x"), Wanted(limit=9, client="::1")):
             assert await host.connections(nobody) == Connected(open=1)
+
+
+async def test_what_checks_said_before_stands_until_their_first_result(host: Host, origin: Origin) -> None:
+    async with Origin(silent()) as mute:
+        checked = {"backends": [origin.address, mute.address], "health_check": {"timeout": "1m"}}
+        origin.behaviour = mute.behaviour
+        await host.restore({"app": {mute.address: False}, "gone": {"a": True}})
+        await host.apply(described(1, pools={"app": checked}))
+        stats = await host.stats()
+        assert [one.state for one in stats.pools[0].backends] == ["unproven", "down"]
+        assert stats.verdicts() == {"app": {mute.address: False}}
+        assert not stats.ready
 
 
 async def test_stats_come_unasked(host: Host, origin: Origin) -> None:

@@ -119,7 +119,8 @@ async def test_one_that_hangs_costs_its_timeout_and_then_nothing(tmp_path: Path)
     # A hundred a second for as long as the first of them has to wait, and those that were under way.
     assert report["statuses"]["504"] == found["timeouts"] <= 90
     assert report["failed"] == 0, report["failures"]
-    assert report["latency_ms"]["max"] < 1000
+    # The timeout, and what a busy machine adds; without a bound it would be the load's own 5 s.
+    assert report["latency_ms"]["max"] < 2500
     assert later["statuses"] == {"200": 2 * RATE}
     assert later["latency_ms"]["p99"] < 500
 
