@@ -265,12 +265,12 @@ async def test_after_enough_answers_the_observed_percentile_decides(stage: Stage
 
 
 def _now_and_then_slow() -> Behaviour:
-    """Answer one request of forty after 400 ms."""
+    """Answer one request of forty after 1.5 s."""
     numbers = itertools.count(1)
 
     async def behave(exchange: Exchange) -> None:
         if next(numbers) % 40 == 0:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1.5)
         await exchange.answer(b"ok")
 
     return behave
@@ -297,7 +297,7 @@ async def test_the_tail_that_single_backends_make_is_cut(tmp_path: Path) -> None
         hedged = await load.run(found["web"], *arguments, "--requests", "800")
         (pool,) = (await fairlead.status())["pools"]
     assert (plain["failed"], hedged["failed"]) == (0, 0)
-    assert plain["latency_ms"]["p99"] > 350
+    assert plain["latency_ms"]["p99"] > 1_400
     assert hedged["latency_ms"]["p99"] < plain["latency_ms"]["p99"] / 2
     assert pool["hedges"]["won"] >= 10
     assert pool["hedges"]["sent"] <= 0.11 * 1200
