@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairlead.admin.client import Client
+from fairlead.testing.origin import Origin, answer
 from support.backend import OK, answering
-from support.process import engines
+from support.browser import Browser
+from support.process import configuration, engines, run, write
 from support.stage import staged
 
 if TYPE_CHECKING:
@@ -163,6 +166,24 @@ async def test_a_wait_for_a_drain_that_is_taken_back_says_so(stage: Stage) -> No
     code, output = await waiting
     assert code == 1
     assert "app/one is no longer drained" in output
+
+
+async def test_a_draining_backend_keeps_the_clients_it_knows_until_its_deadline(tmp_path: Path) -> None:
+    async with Origin(answer("one")) as one, Origin(answer("two")) as two:
+        both = [{"address": one.address, "name": "one"}, {"address": two.address, "name": "two"}]
+        file = tmp_path / "fairlead.json"
+        write(file, configuration(tmp_path, *both, affinity={"cookie": {}}, drain="3s"))
+        async with run(file, tmp_path) as running:
+            address, client = await running.address(), Client(str(tmp_path))
+            known = Browser()
+            home = await known.text(address)
+            other = {"one": "two", "two": "one"}[home]
+            await asyncio.to_thread(client.operate, "app", home, "drain")
+            assert await known.text(address) == home
+            assert {await Browser().text(address) for _ in range(4)} == {other}
+            while (await asyncio.to_thread(client.backend, "app", home)).state != "disabled":
+                pass
+            assert await known.text(address) == other
 
 
 async def test_a_disabled_backend_is_cut_at_once(stage: Stage) -> None:

@@ -48,6 +48,21 @@ def test_every_metric_is_listed() -> None:
     assert set(re.findall(r"^\| `(fairlead_[a-z_]+)`", page("observing.md"), re.MULTILINE)) == made
 
 
+def test_every_kind_of_event_is_listed() -> None:
+    engine = (ROOT / "crates/engine/src/telemetry/events.rs").read_text()
+    variants = engine.partition("pub enum What {")[2].partition("\n}\n")[0]
+    made = {
+        re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        for name in re.findall(r"^    ([A-Z]\w+) \{", variants, re.MULTILINE)
+    }
+    for module in ("daemon.py", "control/act.py"):
+        code = (ROOT / "python/fairlead" / module).read_text()
+        made |= set(re.findall(r'_events\.append\(\s*"([a-z_]+)"', code))
+    table = page("observing.md").partition("| kind | details |")[2].partition("\n\n")[0]
+    cells = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`([a-z_]+)`", cells)) == made | {"gap"}
+
+
 def test_every_field_of_the_access_log_is_listed() -> None:
     code = (ROOT / "crates/plan/src/access_log.rs").read_text()
     made = set(re.findall(r'^    [A-Z][A-Za-z]+ = "([a-z_]+)",$', code, re.MULTILINE))
