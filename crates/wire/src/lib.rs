@@ -1,4 +1,4 @@
-//! Bytes to meaning and back: HTTP/1.1 heads and bodies, paths, forwarding fields.
+//! Bytes to meaning and back: HTTP/1.1 heads and bodies, paths, forwarding fields, and what stands before a protocol.
 //!
 //! Nothing here touches a socket, a clock or a runtime: functions take bytes and give events, so every rule of
 //! the protocol can be tested byte by byte, fuzzed, and put under any event loop.
@@ -10,16 +10,20 @@
 //! - [`path`]: the form of a path that routes are matched on
 //! - [`cookie`]: cookies in fields
 //! - [`forwarded`]: who the client is, behind trusted proxies, and how that is told to backends
+//! - [`proxy_protocol`]: the client's address, said by a proxy before the first byte of anything else
+//! - [`client_hello`]: the name that a TLS client asks for, read without being touched
 //! - [`Refusal`]: what was wrong, whose rule says so, and the status that answers it
 
 #![forbid(unsafe_code)]
 
+pub mod client_hello;
 pub mod cookie;
 pub mod forwarded;
 pub mod head;
 pub mod http1;
 pub mod name;
 pub mod path;
+pub mod proxy_protocol;
 mod refusal;
 
 pub use head::{Head, Version};
