@@ -198,6 +198,11 @@ impl Stream {
                 Ok(_) => break,
             }
         }
+        self.broken().await;
+    }
+
+    /// Waits until the peer has reset the connection, or it broke otherwise.
+    pub(crate) async fn broken(&self) {
         // An error of the wait itself is a runtime that ends; the connection ends with it.
         let _ = self.ready(Interest::ERROR).await;
     }
@@ -269,7 +274,16 @@ impl Stream {
         unix && self.ready(Interest::WRITABLE).await.is_ok_and(tokio::io::Ready::is_write_closed)
     }
 
-    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+    /// From where to where the connection leads, seen from its peer; a Unix socket's leads nowhere others could name.
+    pub(crate) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().zip(stream.local_addr().ok()),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// What is ready of `interest`, when something is.
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         match self {
             Self::Tcp(stream) => stream.ready(interest).await,
             Self::Unix(stream) => stream.ready(interest).await,

@@ -1,162 +1,133 @@
-//! An upgraded session: bytes both ways, without meaning to us, until both sides ended or one broke.
+//! An upgraded or a TCP session: bytes both ways, without meaning to us, until both sides ended or one broke.
 
 #[cfg(test)]
 mod tests;
 
-use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+mod direction;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::buffer::Buffer;
 use crate::clock::{self, Deadline, Phase};
-use crate::io::{Fault, Leave, Stream};
+use crate::io::{Fault, Stream};
 use crate::proxy::pump::{PumpError, Side};
+use crate::proxy::splice::Pipes;
+use direction::Direction;
 
-/// Receives in one poll of a direction, after which others get their turn.
-const ROUNDS: u32 = 16;
-
-/// One end of a tunnel: its socket, and what was received of it already.
+/// One end of a tunnel.
 pub(crate) struct End<'a> {
     pub stream: &'a Stream,
+    /// What was received of it already.
     pub input: &'a mut Buffer,
+    /// What goes to the other end ahead of that, as if it had been received: the head of an answer that switches
+    /// protocols, or who the client is.
+    pub first: Buffer,
+}
+
+/// What both directions have in common.
+pub(crate) struct Terms<'a> {
+    pub deadline: &'a Deadline,
+    /// The longest time in which nothing moves.
+    pub idle: Duration,
+    pub pipes: &'a Rc<Pipes>,
+}
+
+/// Bytes that moved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// From the client to the backend.
+    pub up: u64,
+    /// From the backend to the client.
+    pub down: u64,
+    /// How many of both never came into our memory.
+    pub spliced: u64,
 }
 
 /// What a tunnel moved, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Summary {
-    /// Bytes from the client to the backend.
-    pub up: u64,
-    /// Bytes from the backend to the client.
-    pub down: u64,
-    /// `Ok`: both sides ended in an orderly way. Of a fault, `From` is the client and `To` the backend.
+    pub moved: Moved,
+    /// Who closed first; of the sides `From` is the client and `To` the backend.
+    pub closed: Option<Side>,
+    /// `Ok`: both sides ended in an orderly way. Of a fault the side is meant as above.
     pub result: Result<(), PumpError>,
 }
 
-/// Relays until both ends closed their sending side, one failed, or nothing moved for `idle`.
+/// Relays until both ends closed their sending side, one failed, or nothing moved for too long. `moving` is told what
+/// moved since it was told last.
 ///
-/// The end of one direction is passed on and the other goes on (half-close). While nothing moves no buffer is held.
-/// `first` are bytes for the client that go ahead of all others: the head of the answer that switched protocols.
+/// The end of one direction is passed on and the other goes on (half-close). While nothing moves no buffer and no pipe is
+/// held.
 pub(crate) async fn run(
     client: End<'_>,
     backend: End<'_>,
-    first: Buffer,
-    deadline: &Deadline,
-    idle: Duration,
+    terms: &Terms<'_>,
+    mut moving: impl FnMut(Moved),
 ) -> Summary {
-    let mut up = Direction::new(client.input.sibling());
-    let mut down = Direction::new(first);
-    let _limit = deadline.during(Phase::Tunnel, clock::now() + idle);
+    let mut up = Direction::new(client.first);
+    let mut down = Direction::new(backend.first);
+    let mut told = Moved::default();
+    let mut closed = None;
+    let (mut client_watch, mut backend_watch) = (Watch::new(client.stream), Watch::new(backend.stream));
+    let _limit = terms.deadline.during(Phase::Tunnel, clock::now() + terms.idle);
     let result = poll_fn(|cx| {
-        let before = up.moved + down.moved;
-        let up_done = up.poll(cx, client.stream, client.input, backend.stream, deadline);
-        let down_done = down.poll(cx, backend.stream, backend.input, client.stream, deadline);
-        if up.moved + down.moved > before {
-            deadline.set(Phase::Tunnel, clock::now() + idle);
+        let up_done = up.poll(cx, client.stream, client.input, backend.stream, terms);
+        let down_done = down.poll(cx, backend.stream, backend.input, client.stream, terms);
+        let moved = sum(&up, &down);
+        if moved != told {
+            terms.deadline.set(Phase::Tunnel, clock::recently() + terms.idle);
+            moving(moved.since(told));
+            told = moved;
+        }
+        if closed.is_none() {
+            closed = if up.is_open() { (!down.is_open()).then_some(Side::To) } else { Some(Side::From) };
         }
         match (up_done, down_done) {
             (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
             (_, Poll::Ready(Err(error))) => Poll::Ready(Err(error.mirrored())),
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
+            (Poll::Ready(Ok(())), Poll::Pending) => client_watch.poll(cx, Side::From),
+            (Poll::Pending, Poll::Ready(Ok(()))) => backend_watch.poll(cx, Side::To),
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
         }
     })
     .await;
-    Summary { up: up.moved, down: down.moved, result }
+    Summary { moved: told, closed, result }
 }
 
-/// One direction of a tunnel.
-struct Direction {
-    /// Sent before what is in the source's buffer.
-    first: Buffer,
-    moved: u64,
-    state: State,
+/// Looks out for the reset of an end that is no longer read, since it said that it was done. Few sessions come to this, so
+/// it takes its memory when they do.
+struct Watch<'a> {
+    stream: &'a Stream,
+    broken: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Open,
-    /// The source ended; what it sent may still be on its way.
-    Ended,
-    /// The end was passed on.
-    Shut,
-}
-
-impl Direction {
-    fn new(first: Buffer) -> Self {
-        Self { first, moved: 0, state: State::Open }
+impl<'a> Watch<'a> {
+    fn new(stream: &'a Stream) -> Self {
+        Self { stream, broken: None }
     }
 
-    /// Ready when the source ended and the sink was told.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        from: &Stream,
-        input: &mut Buffer,
-        to: &Stream,
-        deadline: &Deadline,
-    ) -> Poll<Result<(), PumpError>> {
-        for _ in 0..ROUNDS {
-            let flushed = ready!(self.poll_flush(cx, input, to, deadline));
-            flushed.map_err(|fault| PumpError { side: Side::To, fault })?;
-            match self.state {
-                State::Open => {
-                    let received = ready!(poll_fill(cx, from, input, deadline))
-                        .map_err(|fault| PumpError { side: Side::From, fault })?;
-                    if received == 0 {
-                        self.state = State::Ended;
-                    }
-                }
-                State::Ended => {
-                    self.state = State::Shut;
-                    // A sink that is gone says so when it is next read.
-                    let _ = to.shutdown_write();
-                }
-                State::Shut => return Poll::Ready(Ok(())),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        input: &mut Buffer,
-        to: &Stream,
-        deadline: &Deadline,
-    ) -> Poll<Result<(), Fault>> {
-        while self.first.len() + input.len() > 0 {
-            let sent =
-                ready!(to.poll_write(cx, deadline, [self.first.filled(), input.filled(), &[]], Leave::Now))?;
-            let first = sent.min(self.first.len());
-            self.first.consume(first);
-            input.consume(sent - first);
-            self.moved += sent as u64;
-        }
-        self.first.release();
-        Poll::Ready(Ok(()))
+    fn poll(&mut self, cx: &mut Context<'_>, side: Side) -> Poll<Result<(), PumpError>> {
+        let stream = self.stream;
+        let broken = self.broken.get_or_insert_with(|| Box::pin(stream.broken()));
+        broken.as_mut().poll(cx).map(|()| Err(PumpError { side, fault: Fault::Reset }))
     }
 }
 
-/// Receives more, in a small buffer until one was filled.
-fn poll_fill(
-    cx: &mut Context<'_>,
-    from: &Stream,
-    input: &mut Buffer,
-    deadline: &Deadline,
-) -> Poll<Result<usize, Fault>> {
-    // Memory is still held only if the last receive was cut short by its end: then there is more.
-    if from.poll_readable(cx, deadline).is_ready() {
-        if input.capacity() > 0 {
-            input.need_large();
-        } else {
-            input.need_small();
-        }
-        let received = from.poll_read(cx, deadline, input);
-        if received.is_ready() {
-            return received;
+fn sum(up: &Direction, down: &Direction) -> Moved {
+    Moved { up: up.moved(), down: down.moved(), spliced: up.spliced() + down.spliced() }
+}
+
+impl Moved {
+    fn since(self, before: Self) -> Self {
+        Self {
+            up: self.up - before.up,
+            down: self.down - before.down,
+            spliced: self.spliced - before.spliced,
         }
     }
-    input.release();
-    Poll::Pending
 }

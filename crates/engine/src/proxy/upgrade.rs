@@ -5,7 +5,7 @@ use fairlead_wire::{Head, Known};
 
 use super::exchange::{Ended, Exchange, Order, Trial};
 use super::slot::Slot;
-use super::tunnel::{self, End};
+use super::tunnel::{self, End, Terms};
 use crate::buffer::Buffer;
 use crate::clock::Phase;
 use crate::filter::{hop_by_hop, via};
@@ -45,17 +45,19 @@ impl Exchange {
     pub(crate) async fn tunnel(&mut self, client: &Client, route: &LocalRoute, upgraded: Upgraded) -> Next {
         let Upgraded { mut connection, slot, first } = upgraded;
         let head = first.len() as u64;
+        let terms =
+            Terms { deadline: &client.deadline, idle: route.pool.plan.tunnel, pipes: &client.worker.pipes };
+        let own = self.from_client.sibling();
         let summary = tunnel::run(
-            End { stream: &client.stream, input: &mut self.from_client },
-            End { stream: &connection.stream, input: &mut connection.input },
-            first,
-            &client.deadline,
-            route.pool.plan.tunnel,
+            End { stream: &client.stream, input: &mut self.from_client, first: own },
+            End { stream: &connection.stream, input: &mut connection.input, first },
+            &terms,
+            |_| {},
         )
         .await;
-        self.account.request_bytes = summary.up;
-        self.account.response_bytes = summary.down.saturating_sub(head);
-        slot.counters().bytes_out.add(summary.up);
+        self.account.request_bytes = summary.moved.up;
+        self.account.response_bytes = summary.moved.down.saturating_sub(head);
+        slot.counters().bytes_out.add(summary.moved.up);
         slot.counters().bytes_in.add(self.account.response_bytes);
         match summary.result {
             Ok(()) => Next::Close,
