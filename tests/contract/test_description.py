@@ -23,7 +23,9 @@ WHOLE: dict[str, Any] = {
                 {"pool": "named"},
             ],
         },
-        "plain": {"bind": ":8080", "pool": "app"},
+        "plain": {"bind": ":8080", "pool": "app", "accept_proxy": "optional", "trusted": ["::1"]},
+        "sql": {"bind": ":5432", "protocol": "tcp", "pool": "by-address", "accept_proxy": "required"},
+        "tls": {"bind": ":8443", "protocol": "tcp", "sni": {"a.example": "app", "*.b": "told", "*": "app"}},
     },
     "pools": {
         "app": {
@@ -46,6 +48,7 @@ WHOLE: dict[str, Any] = {
             "backends": ["10.0.0.1:80"],
         },
         "by-address": {"algorithm": "ip_hash", "backends": ["10.0.0.1:80"]},
+        "told": {"backends": ["10.0.0.1:80"], "send_proxy": "v2"},
     },
 }
 
@@ -67,6 +70,13 @@ def test_what_only_the_engine_finds_has_the_place_in_the_file() -> None:
     errors = _engine.check(description(configuration))
     path = ["listeners", "web", "routes", "0", "match", "path"]
     assert errors == [{"path": path, "message": 'regex "(a": unclosed group'}]
+
+
+def test_pool_that_goes_by_what_tcp_has_not_is_refused() -> None:
+    configuration = WHOLE | {"listeners": {"sql": {"bind": ":5432", "protocol": "tcp", "pool": "hashed"}}}
+    (error,) = _engine.check(description(configuration))
+    assert error["path"] == ["pools", "hashed", "algorithm", "consistent_hash", "key"]
+    assert error["message"] == 'listener "sql" is tcp, where the client is all there is to go by: key: client'
 
 
 def test_text_that_is_no_description_is_a_value_error() -> None:

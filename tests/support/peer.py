@@ -38,8 +38,12 @@ class Peer:
             sock.bind((source, 0))
         if buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        async with asyncio.timeout(HANG):
-            await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
+        try:
+            async with asyncio.timeout(HANG):
+                await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
+        except BaseException:
+            sock.close()
+            raise
         return cls(*await asyncio.open_connection(sock=sock, limit=buffer or _BUFFER))
 
     def send(self, *parts: bytes) -> None:

@@ -1,8 +1,8 @@
 """A running Fairlead before backends in the test's hand, shared by the tests of a module.
 
 A module says its configuration in `CONFIGURATION`. In it `"@name"` stands for the address of a backend of
-that name. A listener without `bind` gets a free port on an address of its own, one without `pool` or `routes`
-the pool `app`. Where no pools are given there is `app` with the backend `@app`.
+that name. A listener without `bind` gets a free port on an address of its own, one without `pool`, `routes`
+or `sni` the pool `app`. Where no pools are given there is `app` with the backend `@app`.
 """
 
 import contextlib
@@ -91,7 +91,7 @@ async def staged(directory: Path, configuration: Mapping[str, Any]) -> AsyncIter
         listeners = {
             name: {
                 "bind": f"127.0.0.{number}:0",
-                **({} if {"pool", "routes"} & listener.keys() else {"pool": "app"}),
+                **({} if {"pool", "routes", "sni"} & listener.keys() else {"pool": "app"}),
                 **listener,
             }
             for number, (name, listener) in enumerate(configuration.get("listeners", {"web": {}}).items(), 1)

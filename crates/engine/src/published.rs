@@ -6,12 +6,14 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use fairlead_balance::{BackendLive, Cursor};
 use fairlead_plan as plan;
+use fairlead_plan::spec::Protocol;
 
 use crate::clock;
 use crate::listener::{Connections, ListenerLive};
@@ -67,6 +69,13 @@ pub(crate) struct LocalListener {
     /// In the order of `plan.routes`, which is what `Router::route` answers with.
     pub(crate) routes: Vec<LocalRoute>,
     pub(crate) counters: Arc<ListenerCounters>,
+}
+
+impl LocalListener {
+    /// Whether connections of the one can be served by the other.
+    fn speaks_as(&self, other: &Self) -> bool {
+        (self.plan.protocol == Protocol::Http) == (other.plan.protocol == Protocol::Http)
+    }
 }
 
 /// A route of one Plan.
@@ -158,7 +167,13 @@ impl Published {
                 routes,
                 counters: series.counters.of(place.index),
             });
-            let cell = match before.remove(&listener.name).or_else(|| self.revive(&listener.name)) {
+            let same = |cell: &Rc<ListenerCell>| cell.current().speaks_as(&local);
+            let known = match before.entry(Arc::clone(&listener.name)) {
+                Entry::Occupied(known) if same(known.get()) => Some(known.remove()),
+                // What was opened in another protocol stays with that, as if its listener had gone.
+                _ => self.revive(&listener.name, same),
+            };
+            let cell = match known {
                 Some(cell) => {
                     cell.current.replace(local);
                     cell
@@ -177,8 +192,8 @@ impl Published {
     }
 
     /// A listener that came back while it was draining is the same one.
-    fn revive(&mut self, name: &str) -> Option<Rc<ListenerCell>> {
-        let at = self.draining.iter().position(|cell| &*cell.live.name == name)?;
+    fn revive(&mut self, name: &str, same: impl Fn(&Rc<ListenerCell>) -> bool) -> Option<Rc<ListenerCell>> {
+        let at = self.draining.iter().position(|cell| &*cell.live.name == name && same(cell))?;
         let cell = self.draining.swap_remove(at);
         cell.closing.set(false);
         Some(cell)

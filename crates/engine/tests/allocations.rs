@@ -105,7 +105,7 @@ fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
                 "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,
             },
-            "trusted": ["10.0.0.0/8"], "max_connections": null, "max_connections_per_client": null,
+            "trusted": ["10.0.0.0/8"], "accept_proxy": "none", "protocol": "http", "max_connections": null, "max_connections_per_client": null,
             "timeouts": {"header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
             "routes": [{
                 "name": "all", "match": {"hosts": [], "paths": []}, "priority": 0, "pool": "app",
@@ -117,7 +117,7 @@ fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
             }],
         }],
         "pools": [{
-            "name": "app", "algorithm": algorithm, "resolved": false, "drain_ms": 60_000,
+            "name": "app", "algorithm": algorithm, "resolved": false, "drain_ms": 60_000, "send_proxy": null,
             "backends": [{"id": "b", "hash_name": "b", "zone": null, "backup": false, "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},

@@ -19,6 +19,8 @@ use crate::spec;
 pub struct Listener {
     /// Its stable id.
     pub name: Arc<str>,
+    /// What its clients speak.
+    pub protocol: spec::Protocol,
     /// Where it listens; a socket's stable id is its text.
     pub binds: Vec<spec::Bind>,
     /// How its sockets are made.
@@ -27,6 +29,8 @@ pub struct Listener {
     pub http: HttpOptions,
     /// Whose word about the client is believed.
     pub trusted: Networks,
+    /// Whether those say it in a PROXY header.
+    pub accept_proxy: spec::AcceptProxy,
     /// Open connections over all workers; `None` leaves it to the file descriptors.
     pub max_connections: Option<u64>,
     /// Open connections of one client address over all workers.
@@ -109,12 +113,14 @@ impl Listener {
         let at = listeners.key(&spec.name);
         check_binds(spec, at, errors);
         check_limits(spec, at, errors);
+        check_protocol(spec, at, errors);
         let trusted = trusted(spec, at, errors);
         let http = http_options(&spec.http);
         let routes = Route::build_all(spec, at, pools, errors);
         let (rules, routes): (Vec<_>, Vec<_>) = routes?.into_iter().unzip();
         Some(Self {
             name: spec.name.as_str().into(),
+            protocol: spec.protocol,
             binds: spec.binds.clone(),
             socket: SocketOptions {
                 backlog: spec.socket.backlog,
@@ -123,6 +129,7 @@ impl Listener {
             },
             http,
             trusted: trusted?,
+            accept_proxy: spec.accept_proxy,
             max_connections: spec.max_connections,
             max_connections_per_client: spec.max_connections_per_client,
             timeouts: ListenerTimeouts {
@@ -178,6 +185,23 @@ fn check_binds(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
 
 /// Places in a head are kept in 32 bits.
 const MAX_HEAD: u64 = u32::MAX as u64;
+
+/// Of a connection nothing is known that could choose between routes, but the name in its ClientHello.
+fn check_protocol(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
+    let spec::Protocol::Tcp { sni } = spec.protocol else { return };
+    let by_host = spec.routes.iter().any(|route| !route.r#match.hosts.is_empty());
+    let by_path = spec.routes.iter().any(|route| !route.r#match.paths.is_empty());
+    if by_path || (by_host && !sni) || (!sni && spec.routes.len() != 1) {
+        errors.add(
+            at.key("routes"),
+            "a tcp listener reads no requests to route: one pool, or one for each name",
+        );
+    }
+    if spec.accept_proxy == spec::AcceptProxy::Optional {
+        let message = "optional is for http: what a tcp client sends first could be taken for a header";
+        errors.add(at.key("accept_proxy"), message);
+    }
+}
 
 /// A limit that is absent is `null`; one of 0 would refuse every request.
 fn check_limits(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {

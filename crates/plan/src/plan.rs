@@ -41,6 +41,7 @@ impl Plan {
             Pool::check(pool, &mut errors);
         }
         check_listeners(spec, &mut errors);
+        check_stream_pools(spec, &mut errors);
         let listeners: Vec<_> = spec
             .listeners
             .iter()
@@ -93,6 +94,48 @@ fn check_listeners(spec: &Spec, errors: &mut Errors) {
             if let Some(other) = by_text.or(by_address) {
                 errors.add(at, format_args!("{:?} is already bound by listener {other:?}", bind.text));
             }
+        }
+    }
+}
+
+/// A connection has no header, cookie or path to go by, and no answer whose time could be taken.
+fn check_stream_pools(spec: &Spec, errors: &mut Errors) {
+    let pools = Place::root("pools");
+    let streams = spec.listeners.iter().filter(|listener| listener.protocol != spec::Protocol::Http);
+    let mut told = HashSet::new();
+    for (listener, route) in streams.flat_map(|listener| listener.routes.iter().map(move |r| (listener, r))) {
+        let Some(pool) = spec.pools.iter().find(|pool| pool.name == route.pool) else { continue };
+        if !told.insert(pool.name.as_str()) {
+            continue;
+        }
+        let (name, at) = (&listener.name, pools.key(&pool.name));
+        if let spec::Algorithm::ConsistentHash { key, .. } = &pool.algorithm
+            && key.iter().any(|part| *part != spec::KeyPart::Client)
+        {
+            let algorithm = at.key("algorithm");
+            let options = algorithm.key("consistent_hash");
+            let message = format_args!(
+                "listener {name:?} is tcp, where the client is all there is to go by: key: client"
+            );
+            errors.add(options.key("key"), message);
+        }
+        if pool.affinity.is_some() {
+            let message = format_args!(
+                "listener {name:?} is tcp, where clients are kept by their address: algorithm: ip_hash, or consistent_hash \
+                 with key: client"
+            );
+            errors.add(at.key("affinity"), message);
+        }
+        if pool.queue.as_ref().is_some_and(|queue| queue.priority.is_some()) {
+            let queue = at.key("queue");
+            let message = format_args!("listener {name:?} is tcp, where there is no header to say it");
+            errors.add(queue.key("priority"), message);
+        }
+        let adaptive =
+            |backend: &spec::Backend| matches!(backend.max_in_flight, Some(spec::MaxInFlight::Adaptive(_)));
+        if pool.backends.iter().any(adaptive) {
+            let message = format_args!("listener {name:?} is tcp, where there are no answers to adapt to");
+            errors.add(at.key("max_in_flight"), message);
         }
     }
 }

@@ -31,8 +31,10 @@ pub struct Pool {
     pub options: balance::Options,
     /// Until a backend accepts a connection.
     pub connect: Duration,
-    /// The longest gap in an upgraded session.
+    /// The longest gap in an upgraded or a TCP session.
     pub tunnel: Duration,
+    /// How backends are told who the client is.
+    pub send_proxy: Option<spec::SendProxy>,
     /// How long backends that left may finish what they have.
     pub drain: Duration,
     /// How idle connections are kept.
@@ -99,6 +101,7 @@ struct Making<'a> {
     algorithm: balance::Algorithm,
     options: &'a balance::Options,
     affinity: Option<&'a Affinity>,
+    send_proxy: Option<spec::SendProxy>,
 }
 
 /// A member of a pool.
@@ -121,7 +124,8 @@ impl Pool {
     pub(crate) fn build(spec: &spec::Pool, options: &balance::Options, live: &Live) -> Self {
         let (algorithm, key) = algorithm::build(&spec.algorithm);
         let affinity = spec.affinity.as_ref().map(|affinity| Affinity::build(affinity, &spec.name, live));
-        let making = Making { pool: &spec.name, algorithm, options, affinity: affinity.as_ref() };
+        let (pool, send_proxy) = (&spec.name, spec.send_proxy);
+        let making = Making { pool, algorithm, options, affinity: affinity.as_ref(), send_proxy };
         let membership = Arc::new(Membership::of(making, &spec.backends, 0, live));
         Self {
             name: spec.name.as_str().into(),
@@ -131,8 +135,10 @@ impl Pool {
             connect: Duration::from_millis(spec.timeouts.connect_ms),
             tunnel: Duration::from_millis(spec.timeouts.tunnel_ms),
             drain: Duration::from_millis(spec.drain_ms),
+            send_proxy: spec.send_proxy,
             idle: IdleOptions {
-                max: saturating(spec.idle_connections.max),
+                // A connection that was told of one client is no other's.
+                max: if spec.send_proxy.is_some() { 0 } else { saturating(spec.idle_connections.max) },
                 timeout: Duration::from_millis(spec.idle_connections.timeout_ms),
                 max_uses: spec.idle_connections.max_uses,
             },
@@ -218,15 +224,15 @@ impl Membership {
         let (at_pool, affinity) = (pools.key(&pool.name), pool.affinity.as_ref());
         let size = affinity.map_or(Size::Any, Affinity::size);
         affinity::check_size(size, backends.len(), at_pool.key("affinity"), &mut errors);
-        let Pool { name, algorithm, options, .. } = pool;
-        let making = Making { pool: name, algorithm: *algorithm, options, affinity };
+        let Pool { name, algorithm, options, send_proxy, .. } = pool;
+        let making = Making { pool: name, algorithm: *algorithm, options, affinity, send_proxy: *send_proxy };
         errors.none_or(|| Self::of(making, backends, generation, live))
     }
 
     fn of(making: Making<'_>, backends: &[spec::Backend], generation: u64, live: &Live) -> Self {
-        let Making { pool, algorithm, options, affinity } = making;
+        let Making { algorithm, options, affinity, .. } = making;
         let backends: Vec<_> =
-            backends.iter().map(|spec| (spec, Arc::new(Backend::build(pool, spec, live)))).collect();
+            backends.iter().map(|spec| (spec, Arc::new(Backend::build(making, spec, live)))).collect();
         // A resolved address may be written in the list as well: then one of the two goes by its id, lest both have the
         // same place in a table.
         let mut hash_names = HashSet::new();
@@ -278,8 +284,14 @@ impl Membership {
 }
 
 impl Backend {
-    fn build(pool: &str, spec: &spec::Backend, live: &Live) -> Self {
+    fn build(making: Making<'_>, spec: &spec::Backend, live: &Live) -> Self {
         let address = address_text(&spec.address);
+        let Making { pool, send_proxy, .. } = making;
+        let agreed: &[u8] = match send_proxy {
+            None => b"",
+            Some(spec::SendProxy::V1) => b"PROXY 1",
+            Some(spec::SendProxy::V2) => b"PROXY 2",
+        };
         Self {
             id: spec.id.as_str().into(),
             address: spec.address.clone(),
@@ -289,6 +301,7 @@ impl Backend {
                 .part(pool.as_bytes())
                 .part(spec.id.as_bytes())
                 .part(address.as_bytes())
+                .part(agreed)
                 .value(),
         }
     }

@@ -12,6 +12,7 @@ mod hedge;
 mod max_in_flight;
 mod queue;
 mod retry;
+mod stream;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -26,6 +27,7 @@ pub use hedge::{Hedge, HedgeAfter};
 pub use max_in_flight::{Adaptive, Bounds, MaxInFlight};
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
+pub use stream::{AcceptProxy, Protocol, SendProxy};
 
 /// A key that must be written even when its value is `null`.
 fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -90,6 +92,8 @@ pub enum LogFormat {
 pub struct Listener {
     /// The listener's stable id.
     pub name: String,
+    /// What its clients speak.
+    pub protocol: Protocol,
     /// At least one; the texts are unique over all listeners of a Spec.
     pub binds: Vec<Bind>,
     /// How its sockets are made.
@@ -98,6 +102,8 @@ pub struct Listener {
     pub http: HttpOptions,
     /// Networks (CIDR or single addresses) whose word about the client is believed.
     pub trusted: Vec<String>,
+    /// Whether those say so in a PROXY header.
+    pub accept_proxy: AcceptProxy,
     /// Open connections over all workers.
     #[serde(deserialize_with = "nullable")]
     pub max_connections: Option<u64>,
@@ -106,7 +112,7 @@ pub struct Listener {
     pub max_connections_per_client: Option<u64>,
     /// How long clients may take.
     pub timeouts: ListenerTimeouts,
-    /// In file order. A listener with `pool:` has one route that matches everything.
+    /// In file order. A listener with `pool:` has one route that matches everything, one with `sni:` a route a name.
     pub routes: Vec<Route>,
 }
 
@@ -310,6 +316,9 @@ pub struct Pool {
     pub idle_connections: IdleConnections,
     /// How long its backends may take.
     pub timeouts: PoolTimeouts,
+    /// `null`: backends aren't told who the client is.
+    #[serde(deserialize_with = "nullable")]
+    pub send_proxy: Option<SendProxy>,
     /// `null`: a request is refused while all are full.
     #[serde(deserialize_with = "nullable")]
     pub queue: Option<Queue>,
@@ -382,7 +391,7 @@ pub struct IdleConnections {
 pub struct PoolTimeouts {
     /// Until a connection stands.
     pub connect_ms: u64,
-    /// The longest gap in an upgraded session.
+    /// The longest gap in an upgraded or a TCP session.
     pub tunnel_ms: u64,
 }
 

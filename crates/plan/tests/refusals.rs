@@ -3,7 +3,7 @@
 mod support;
 
 use fairlead_balance::Live;
-use fairlead_plan::spec::{LogFormat, PathMatch, Spec};
+use fairlead_plan::spec::{LogFormat, PathMatch, Protocol, Spec};
 use fairlead_plan::{Membership, Plan};
 use serde_json::{Value, json};
 
@@ -101,6 +101,31 @@ fn request_id_goes_into_a_field_that_can_be_sent() {
         complaints(&spec),
         ["listeners.web.routes.0.request.id: \"X Request\" is no name of a header"]
     );
+}
+
+#[test]
+fn tcp_listener_has_one_route_or_one_for_each_name() {
+    /// Hosts and paths.
+    type Conditions<'a> = (&'a [&'a str], &'a [&'a str]);
+    let tcp = |sni: bool, routes: &[Conditions<'_>]| {
+        let routes = routes.iter().map(|(hosts, paths)| support::route(hosts, paths)).collect();
+        let mut spec = support::spec(routes);
+        spec.listeners[0].protocol = Protocol::Tcp { sni };
+        Plan::build(&spec, &Live::new()).map_err(|errors| errors[0].to_string())
+    };
+    assert!(tcp(false, &[(&[], &[])]).is_ok());
+    assert!(tcp(true, &[(&["a.example"], &[]), (&["*.a.example"], &[]), (&[], &[])]).is_ok());
+    let routes: [(bool, &[Conditions<'_>]); 4] = [
+        (false, &[(&["a.example"], &[])]),
+        (false, &[(&[], &[]), (&[], &[])]),
+        (false, &[]),
+        (true, &[(&["a.example"], &["/x"])]),
+    ];
+    for (sni, routes) in routes {
+        let expected =
+            "listeners.web.routes: a tcp listener reads no requests to route: one pool, or one for each name";
+        assert_eq!(tcp(sni, routes).err().as_deref(), Some(expected), "{routes:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fairlead.advise.hint import Hint
-from fairlead.model import Configuration, Pool, PoolListener, UnixPath
+from fairlead.model import Configuration, Pool, UnixPath
 from fairlead.model.algorithm import ConsistentHash, IpHash, options
 
 __all__ = ["hints"]
@@ -27,13 +27,8 @@ def _reached_by_sockets(configuration: Configuration) -> set[str]:
     by_socket: set[str] = set()
     by_address: set[str] = set()
     for listener in configuration.listeners.values():
-        pools = (
-            {listener.pool}
-            if isinstance(listener, PoolListener)
-            else {route.pool for route in listener.routes}
-        )
         only_sockets = all(isinstance(bind.address, UnixPath) for bind in listener.bind)
-        (by_socket if only_sockets else by_address).update(pools)
+        (by_socket if only_sockets else by_address).update(listener.pools)
     return by_socket - by_address
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fairlead.advise.hint import Hint
-from fairlead.model import Configuration, HostPort, Pool, PoolListener
+from fairlead.model import Configuration, HostPort, Pool
 from fairlead.units import Duration
 
 __all__ = ["hints"]
@@ -26,13 +26,7 @@ def hints(configuration: Configuration) -> Iterator[Hint]:
 
 
 def _used(configuration: Configuration) -> set[str]:
-    used: set[str] = set()
-    for listener in configuration.listeners.values():
-        if isinstance(listener, PoolListener):
-            used.add(listener.pool)
-        else:
-            used.update(route.pool for route in listener.routes)
-    return used
+    return {pool for listener in configuration.listeners.values() for pool in listener.pools}
 
 
 def _pool(pool: Pool) -> Iterator[Hint]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from fairlead.model import PoolListener, algorithm
+from fairlead.model import PoolListener, SniListener, algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from fairlead.model import Configuration, Pool
+    from fairlead.model import Configuration, Listener, Pool
     from fairlead.model.status import Status
 
 _MOST = 12
@@ -45,9 +45,17 @@ def _listeners(status: Status, configuration: Configuration) -> Iterator[tuple[s
         wanted = configuration.listeners.get(listener.name)
         if wanted is None:
             continue
-        to = wanted.pool if isinstance(wanted, PoolListener) else f"{len(wanted.routes)} routes"
         for bind in listener.binds:
-            yield f"{listener.name} on {_url(bind.bound)}", f"→ {to}"
+            bound = _url(bind.bound) if wanted.protocol == "http" else bind.bound
+            yield f"{listener.name} on {bound}", f"→ {_leads_to(wanted)}"
+
+
+def _leads_to(listener: Listener) -> str:
+    if isinstance(listener, PoolListener):
+        return listener.pool
+    if isinstance(listener, SniListener):
+        return f"{len(listener.sni)} names"
+    return f"{len(listener.routes)} routes"
 
 
 def _pools(configuration: Configuration) -> Iterator[tuple[str, str]]:

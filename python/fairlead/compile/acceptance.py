@@ -12,7 +12,7 @@ from fairlead.compile.specification import Json, spec
 from fairlead.config import Reading, read
 from fairlead.config.reading import uncollected
 from fairlead.errors import ConfigurationError, FairleadError, Problem
-from fairlead.model import Configuration
+from fairlead.model import Configuration, SniListener
 
 __all__ = ["Accepted", "Checker", "accept", "engine_check", "load", "problems"]
 
@@ -95,8 +95,15 @@ def problems(
 
 
 def _as_written(configuration: Configuration, path: Sequence[str]) -> tuple[str, ...]:
-    """The engine's path as the model's: it counts only literal backends, since names come to it later."""
+    """The engine's path as the model's.
+
+    It counts only literal backends, since names come to it later, and knows a listener's names as its routes.
+    """
     match path:
+        case ["listeners", name, "routes", index, *_] if isinstance(
+            listener := configuration.listeners.get(name), SniListener
+        ):
+            return ("listeners", name, "sni", tuple(listener.sni)[int(index)])
         case ["pools", name, "backends", index, *rest] if name in configuration.pools and index.isdigit():
             literal = literal_backends(configuration.pools[name])
             if int(index) < len(literal):

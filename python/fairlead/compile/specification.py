@@ -31,6 +31,7 @@ from fairlead.model import (
     RequestOptions,
     Route,
     RouteTimeouts,
+    SniListener,
     Socket,
     UnixPath,
 )
@@ -90,19 +91,38 @@ def _access_log(log: AccessLog | None) -> Json | None:
 
 
 def _listener(name: str, listener: Listener, hints: Mapping[str, int]) -> Json:
-    # One pool is one route that matches everything, so the engine knows a single way.
-    routes = (Route(pool=listener.pool),) if isinstance(listener, PoolListener) else listener.routes
     return {
         "name": name,
+        "protocol": _protocol(listener),
         "binds": [_bind(each, hints) for each in listener.bind],
         "socket": _socket(listener.socket),
         "http": _http(listener.http),
         "trusted": list(listener.trusted),
+        "accept_proxy": listener.accept_proxy,
         "max_connections": listener.max_connections,
         "max_connections_per_client": listener.max_connections_per_client,
         "timeouts": _listener_timeouts(listener.timeouts),
-        "routes": [_route(each) for each in routes],
+        "routes": _routes(listener),
     }
+
+
+def _protocol(listener: Listener) -> str | Json:
+    return {"tcp": {"sni": isinstance(listener, SniListener)}} if listener.protocol == "tcp" else "http"
+
+
+def _routes(listener: Listener) -> list[Json]:
+    # One pool is one route that matches everything, and a name is one that matches its host, so the engine
+    # knows a single way.
+    if isinstance(listener, PoolListener):
+        return [_route(Route(pool=listener.pool))]
+    if isinstance(listener, SniListener):
+        return [_named(name, pool) for name, pool in listener.sni.items()]
+    return [_route(each) for each in listener.routes]
+
+
+def _named(name: str, pool: str) -> Json:
+    host = () if name == "*" else (name,)
+    return {**_route(Route(match=Match(host=host), pool=pool)), "name": name}
 
 
 def _bind(bind: Bind, hints: Mapping[str, int]) -> Json:
@@ -207,6 +227,7 @@ def _pool(name: str, pool: Pool) -> Json:
         "circuit_breaker": circuit_breaker(pool.circuit_breaker),
         "queue": queue(pool.queue),
         "affinity": affinity(pool.affinity),
+        "send_proxy": None if pool.send_proxy == "none" else pool.send_proxy,
         **health(pool),
     }
 

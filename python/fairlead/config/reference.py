@@ -6,6 +6,7 @@ It looks at the data before the models have accepted it, so that no error elsewh
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fairlead.config.protocols import contradictions
 from fairlead.config.suggestion import suggestion
 from fairlead.config.wording import Finding
 from fairlead.errors import Step
@@ -19,6 +20,7 @@ def references(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _pools_of_routes(listeners, pools)
     yield from _binds(listeners, _mapping(data.get("admin")))
     yield from _route_names(listeners)
+    yield from contradictions(listeners)
     yield from _backends(pools)
     yield from _stores(pools, _mapping(data.get("cluster")))
     yield from (Finding((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
@@ -29,11 +31,12 @@ def _pools_of_routes(listeners: Mapping[str, Any], pools: Mapping[str, Any]) -> 
     for name, listener in listeners.items():
         places: list[tuple[tuple[Step, ...], object]] = [((), listener)]
         places += [(("routes", index), route) for index, route in _routes(listener)]
-        for path, holder in places:
-            pool = _mapping(holder).get("pool")
+        named = [((*path, "pool"), _mapping(holder).get("pool")) for path, holder in places]
+        named += [(("sni", key), pool) for key, pool in _mapping(_mapping(listener).get("sni")).items()]
+        for path, pool in named:
             if isinstance(pool, str) and pool not in pools:
                 near = known.setdefault(pool, suggestion(pool, pools))
-                yield Finding(("listeners", name, *path, "pool"), f'unknown pool "{pool}"{near}')
+                yield Finding(("listeners", name, *path), f'unknown pool "{pool}"{near}')
 
 
 def _binds(listeners: Mapping[str, Any], admin: Mapping[str, Any]) -> Iterator[Finding]:

@@ -70,6 +70,9 @@ def _listener(
     dropped: set[tuple[Step, ...]],
     trial: Trial,
 ) -> dict[str, Any] | None:
+    if "sni" in listener:
+        names = {each: pool for each, pool in listener["sni"].items() if pool in pools}
+        return {**listener, "sni": names} if names else None
     if "routes" not in listener:
         return listener if listener.get("pool") in pools else None
     routes = listener["routes"]

@@ -32,6 +32,7 @@ from fairlead.model.listener import (
     ListenerTimeouts,
     PoolListener,
     RoutesListener,
+    SniListener,
     Socket,
 )
 from fairlead.model.logs import AccessLog, Logging
@@ -89,6 +90,7 @@ __all__ = [
     "RouteTimeouts",
     "RoutesListener",
     "Runtime",
+    "SniListener",
     "Socket",
     "TcpCheck",
     "Token",

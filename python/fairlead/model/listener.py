@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, NewType
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from fairlead.model.address import Bind, Network
+from fairlead.model.address import Bind, HostPattern, Network
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.route import Route
 from fairlead.model.value import Flag, HeaderName, Integer, Listed, Name, OneOrMany, Timeout, Word, refuse
@@ -19,6 +19,7 @@ __all__ = [
     "ListenerTimeouts",
     "PoolListener",
     "RoutesListener",
+    "SniListener",
     "Socket",
 ]
 
@@ -127,7 +128,7 @@ class ListenerTimeouts(Definition):
 class ListenerBase(Definition):
     """What every listener has."""
 
-    RESERVED: ClassVar[tuple[str, ...]] = ("tls", "accept_proxy", "sni", "redirect_https", "dns_zones", "udp")
+    RESERVED: ClassVar[tuple[str, ...]] = ("tls", "redirect_https", "dns_zones", "udp")
     ONE_OF: ClassVar[tuple[str, ...]] = ("pool", "routes", "sni", "redirect_https", "dns_zones")
 
     bind: Annotated[
@@ -139,17 +140,27 @@ class ListenerBase(Definition):
         ),
     ]
     protocol: Annotated[
-        Literal["http"], Reserved("tcp", "udp", "dns", "geneve"), Field(description="What clients speak.")
+        Literal["http", "tcp"],
+        Reserved("udp", "dns", "geneve"),
+        Field(description="What clients speak; `tcp` is anything over TCP, passed on without being read."),
     ] = "http"
     socket: Annotated[Socket, Field(description="Options of the sockets.")] = Socket()
     http: Annotated[HttpOptions, Field(description="What is accepted as HTTP.")] = HttpOptions()
     trusted: Annotated[
         Listed[Network],
         Field(
-            description="Proxies whose word about the client (X-Forwarded-For and its kin) is believed.",
+            description="Proxies whose word about the client (X-Forwarded-For and its kin, PROXY) counts.",
             examples=[["10.0.0.0/8"]],
         ),
     ] = ()
+    accept_proxy: Annotated[
+        Literal["none", "optional", "required"],
+        Field(
+            description="Whether a proxy in `trusted`, or one that came by a Unix socket, says who "
+            "the client is in a PROXY header (version 1 or 2) before everything else. `required`: whoever doesn't "
+            "is closed, and so is everybody else; `optional` is for `http` only."
+        ),
+    ] = "none"
     max_connections: Annotated[
         Annotated[Integer, Field(ge=1)] | None,
         Field(
@@ -166,10 +177,24 @@ class ListenerBase(Definition):
     )
 
 
+def _is_any(value: str) -> str:
+    return "<any>" if value == "*" else "<name>"
+
+
+ServerName = Annotated[
+    Annotated[Literal["*"], Tag("<any>")] | Annotated[HostPattern, Tag("<name>")], Discriminator(_is_any)
+]
+
+
 class PoolListener(ListenerBase):
-    """A listener whose every request goes to one pool."""
+    """A listener whose every request or connection goes to one pool."""
 
     pool: Annotated[Name, Field(description="The pool that serves it.", examples=["app"])]
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools it leads to."""
+        return frozenset({self.pool})
 
 
 class RoutesListener(ListenerBase):
@@ -179,13 +204,40 @@ class RoutesListener(ListenerBase):
         Listed[Route], Field(description="The rules. A request that none takes is answered 404.")
     ]
 
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools it leads to."""
+        return frozenset(route.pool for route in self.routes)
+
+
+class SniListener(ListenerBase):
+    """A listener whose TLS connections are distributed by the name they ask for, and not decrypted."""
+
+    sni: Annotated[
+        dict[ServerName, Name],
+        Field(
+            description="Names that TLS clients ask for, with the pool of each: exact, `*.` and a name for "
+            "everything below it, or `*` for all others and for those that ask for none. Without `*` these "
+            "are closed.",
+            examples=[{"db.example.com": "db", "*.example.com": "app", "*": "fallback"}],
+            min_length=1,
+        ),
+    ]
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools it leads to."""
+        return frozenset(self.sni.values())
+
 
 def _serves(value: object) -> str:
     given = value if isinstance(value, Mapping) else vars(value) if isinstance(value, ListenerBase) else {}
-    return "<pool>" if "pool" in given else "<routes>"
+    return "<pool>" if "pool" in given else "<sni>" if "sni" in given else "<routes>"
 
 
 Listener = Annotated[
-    Annotated[PoolListener, Tag("<pool>")] | Annotated[RoutesListener, Tag("<routes>")],
+    Annotated[PoolListener, Tag("<pool>")]
+    | Annotated[RoutesListener, Tag("<routes>")]
+    | Annotated[SniListener, Tag("<sni>")],
     Discriminator(_serves),
 ]

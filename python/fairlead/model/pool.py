@@ -93,9 +93,9 @@ class PoolTimeouts(Definition):
     """How long connections to backends may take and be silent."""
 
     connect: Annotated[Timeout, Field(description="Until a connection is made.")] = Duration(2_000)
-    tunnel: Annotated[Timeout, Field(description="The longest gap in an upgraded connection.")] = Duration(
-        3_600_000
-    )
+    tunnel: Annotated[
+        Timeout, Field(description="The longest gap in an upgraded connection or a TCP session.")
+    ] = Duration(3_600_000)
 
 
 class Pool(Definition):
@@ -104,7 +104,6 @@ class Pool(Definition):
     RESERVED: ClassVar[tuple[str, ...]] = (
         "discover",
         "tls",
-        "send_proxy",
         "forwarding",
     )
 
@@ -125,6 +124,13 @@ class Pool(Definition):
             examples=[["127.0.0.1:9001", {"address": "10.0.0.2:8080", "name": "big", "weight": 3}]],
         ),
     ]
+    send_proxy: Annotated[
+        Literal["none", "v1", "v2"],
+        Field(
+            description="The version of PROXY in which backends are told who the client is, before "
+            "everything else. HTTP connections to them then serve one request."
+        ),
+    ] = "none"
     protocol: Annotated[
         Literal["auto", "http1"], Reserved("http2", "http3"), Field(description="What backends speak.")
     ] = "auto"

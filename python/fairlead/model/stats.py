@@ -53,6 +53,10 @@ class ListenerStats(_Report):
     """Answers that ended before their end: cut, and shown as cut."""
 
     refused: dict[str, int] = Field(default_factory=dict)
+    sessions: dict[str, int] = Field(default_factory=dict)
+    """TCP sessions that are over, by why they ended."""
+
+    spliced_bytes: int = 0
 
 
 Mode = Literal["none", "drain", "disable"]

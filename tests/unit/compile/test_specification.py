@@ -60,6 +60,28 @@ def test_a_backends_own_limit_wins_over_its_pools() -> None:
     assert [each["max_in_flight"] for each in pool["backends"]] == [10, 3]
 
 
+def test_names_of_tls_are_routes_by_host(tmp_path: Path) -> None:
+    file = tmp_path / "fairlead.yaml"
+    file.write_text(
+        "listeners:\n"
+        "  tls:\n"
+        '    {bind: ":0", protocol: tcp, sni: {a.example: app, "*": app}}\n'
+        "pools: {app: {backends: ['127.0.0.1:1']}}\n"
+    )
+
+    def refusing(spec: str) -> list[dict[str, object]]:
+        (listener,) = json.loads(spec)["listeners"]
+        assert listener["protocol"] == {"tcp": {"sni": True}}
+        named = [(route["name"], route["match"]["hosts"]) for route in listener["routes"]]
+        assert named == [("a.example", ["a.example"]), ("*", [])]
+        return [{"path": ["listeners", "tls", "routes", "1", "pool"], "message": "no"}]
+
+    with pytest.raises(ConfigurationError) as error:
+        compiled.load(str(file), environment={}, check=refusing)
+    (problem,) = error.value.problems
+    assert str(problem).endswith("fairlead.yaml:3:60: listeners.tls.sni.*: no")
+
+
 def test_what_the_engine_refuses_is_shown_at_its_place(tmp_path: Path) -> None:
     file = tmp_path / "fairlead.yaml"
     file.write_text(

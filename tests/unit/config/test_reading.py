@@ -78,18 +78,53 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
 @pytest.mark.parametrize(
     ("listener", "error"),
     [
-        ("{bind: ':0'}", "f.yaml:1:13: listeners.web: needs exactly one of pool or routes"),
+        ("{bind: ':0'}", "f.yaml:1:13: listeners.web: needs exactly one of pool, routes or sni"),
         (
             "{bind: ':0', pool: app, routes: []}",
             "f.yaml:1:42: listeners.web.routes: stands beside pool, and only one of them may",
         ),
-        ("{bind: ':0', sni: {}}", "f.yaml:1:31: listeners.web.sni: not supported in this version"),
+        (
+            "{bind: ':0', sni: {a.example: app}}",
+            "f.yaml:1:31: listeners.web.sni: distributes TLS that is passed through: write protocol: tcp beside it",  # noqa: E501  (a line of output)
+        ),
+        (
+            "{bind: ':0', protocol: tcp, sni: {a.example: ap}}",
+            'f.yaml:1:63: listeners.web.sni.a.example: unknown pool "ap" (did you mean "app"?)',
+        ),
+        (
+            "{bind: ':0', protocol: tcp, sni: {'a.*': app}}",
+            'f.yaml:1:59: listeners.web.sni.a.*: "a.*": a wildcard is the whole first label, as in *.example.com',  # noqa: E501  (a line of output)
+        ),
+        (
+            "{bind: ':0', protocol: tcp, pool: app, sni: {a: app}}",
+            "f.yaml:1:57: listeners.web.sni: stands beside pool, and only one of them may",
+        ),
+        (
+            "{bind: ':0', protocol: tcp, routes: [{pool: app}]}",
+            "f.yaml:1:46: listeners.web.routes: a tcp listener reads no requests to route: write pool, or sni",  # noqa: E501  (a line of output)
+        ),
+        (
+            "{bind: ':0', protocol: tcp, pool: app, http: {via: edge}}",
+            "f.yaml:1:57: listeners.web.http: a tcp listener reads no HTTP",
+        ),
+        (
+            "{bind: ':0', protocol: tcp, pool: app, timeouts: {idle: 5s}}",
+            "f.yaml:1:68: listeners.web.timeouts.idle: waits for a part of HTTP: in TCP the pool's timeouts.tunnel is the longest gap",  # noqa: E501  (a line of output)
+        ),
+        (
+            "{bind: ':0', protocol: tcp, pool: app, accept_proxy: optional, trusted: [10.0.0.1]}",
+            "f.yaml:1:71: listeners.web.accept_proxy: optional is for http: what a tcp client sends first could be taken for a header",  # noqa: E501  (a line of output)
+        ),
+        (
+            "{bind: [':0', 'unix:/a'], pool: app, accept_proxy: required}",
+            "f.yaml:1:69: listeners.web.accept_proxy: required needs trusted: the proxies whose word is believed",  # noqa: E501  (a line of output)
+        ),
         ("{bind: ':0', routes: [{}]}", "f.yaml:1:40: listeners.web.routes[0]: needs pool"),
         ("{bind: [], pool: app}", "f.yaml:1:19: listeners.web.bind: is an empty list"),
         ("{pool: app}", "f.yaml:1:13: listeners.web.bind: is missing"),
         (
-            "{bind: ':0', protocol: tcp, pool: app}",
-            'f.yaml:1:41: listeners.web.protocol: "tcp" is not supported in this version',
+            "{bind: ':0', protocol: udp, pool: app}",
+            'f.yaml:1:41: listeners.web.protocol: "udp" is not supported in this version',
         ),
         (
             "{bind: ':0', http: {versions: [http2]}, pool: app}",

@@ -16,19 +16,19 @@ use super::session::Session;
 use crate::clock::{self, Deadline, Phase};
 use crate::filter::forwarding::AddressText;
 use crate::io::{Peer, Stream};
-use crate::listener::ConnectionGuard;
-use crate::published::ListenerCell;
+use crate::listener::{Arrival, ConnectionGuard, Told};
 use crate::worker::Worker;
 
 /// What lives as long as the connection. Boxed, because it moves between the task and its session.
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) listener: Rc<ListenerCell>,
     pub(crate) stream: Stream,
     pub(crate) deadline: Rc<Deadline>,
     /// The address; a Unix socket's peer has none.
     pub(crate) address: Option<IpAddr>,
     pub(crate) address_text: Option<AddressText>,
+    /// What a proxy said of it before its first request.
+    pub(crate) told: Option<Box<Told>>,
     /// Nothing was asked yet.
     pub(crate) fresh: bool,
     /// Empty lines since the last request that were let go, so that the connection could wait without a buffer.
@@ -50,13 +50,8 @@ pub(crate) enum Next {
 }
 
 /// Serves a connection until it ends, in a task of its own.
-pub(crate) fn serve(
-    worker: Rc<Worker>,
-    listener: Rc<ListenerCell>,
-    stream: Stream,
-    peer: Peer,
-    guard: ConnectionGuard,
-) {
+pub(crate) fn serve(worker: Rc<Worker>, arrival: Arrival) {
+    let Arrival { stream, peer, told, guard } = arrival;
     let deadline = Rc::new(worker.wheel.deadline());
     guard.watch(&deadline, peer, worker.shared.began);
     let address = match peer {
@@ -65,11 +60,11 @@ pub(crate) fn serve(
     };
     let client = Box::new(Client {
         worker,
-        listener,
         stream,
         deadline,
         address,
         address_text: address.map(AddressText::new),
+        told,
         fresh: true,
         empty_lines: 0,
         guard,
@@ -171,7 +166,7 @@ impl Connection {
 
     /// A connection that waits for the first byte of a request, without a buffer.
     fn waiting(client: Box<Client>) -> Self {
-        let timeouts = client.listener.current().plan.timeouts;
+        let timeouts = client.guard.listener().current().plan.timeouts;
         // The first request is due when the connection is there; later ones when the client feels like it.
         let (phase, limit) =
             if client.fresh { (Phase::Header, timeouts.header) } else { (Phase::Idle, timeouts.idle) };
@@ -193,7 +188,7 @@ impl Client {
     /// What becomes of the connection after the answer to `request`, if its messages are delimited so that it is
     /// `reusable`.
     pub(crate) fn persistence(&self, request: &Request, version: Version, reusable: bool) -> Persistence {
-        if !reusable || !request.persistent || self.listener.closing() {
+        if !reusable || !request.persistent || self.guard.listener().closing() {
             Persistence::Close
         } else if version == Version::Http10 {
             Persistence::KeepTold

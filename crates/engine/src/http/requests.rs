@@ -42,7 +42,7 @@ pub(super) async fn serve(client: &mut Client, exchange: &mut Exchange) -> Next 
 }
 
 async fn one(client: &mut Client, exchange: &mut Exchange) -> Next {
-    let listener = client.listener.current();
+    let listener = client.guard.listener().current();
     exchange.id.clear();
     let request = match head::read(client, &listener, exchange).await {
         Ok(request) => request,
@@ -99,7 +99,7 @@ async fn tunnel(
 ) -> Next {
     drop(listener);
     let next = exchange.tunnel(client, &route, *upgraded).await;
-    report(client, &client.listener.current(), Some(&route), exchange);
+    report(client, &client.guard.listener().current(), Some(&route), exchange);
     next
 }
 

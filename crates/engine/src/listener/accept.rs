@@ -7,17 +7,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use fairlead_balance::limit::Refused;
+use fairlead_plan::spec::Protocol;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
+use super::arrival::Arrival;
 use super::bind::Bound;
 use super::guard::ConnectionGuard;
 use super::limits::{Full, LOOK_AGAIN};
-use super::shed::{self, Shed};
-use crate::http;
+use super::shed;
 use crate::io::{Peer, Stream};
 use crate::published::ListenerCell;
 use crate::telemetry::What;
@@ -151,31 +151,9 @@ impl Acceptor {
                 };
             }
         };
-        let counters = &listener.counters;
-        counters.accepted.add(1);
-        let client = match peer {
-            Peer::Ip(address) => cell.live.client(&listener.plan, address.ip()),
-            Peer::Unix => Ok(None),
-        };
-        match client {
-            Ok(client) => {
-                let guard = ConnectionGuard::new(&cell, client);
-                if worker.shared.is_short_of_memory() {
-                    counters.refused_memory.add(1);
-                    shed::refuse(&worker.shedding, stream, guard, Shed::Memory);
-                } else {
-                    http::serve(Rc::clone(worker), cell, stream, peer, guard);
-                }
-            }
-            Err(refused) => {
-                let (counter, why) = match refused {
-                    Refused::ClientLimit => (&counters.refused_per_client, Shed::ClientLimit),
-                    Refused::TableFull => (&counters.refused_clients, Shed::TooManyClients),
-                };
-                counter.add(1);
-                shed::refuse(&worker.shedding, stream, ConnectionGuard::new(&cell, None), why);
-            }
-        }
+        listener.counters.accepted.add(1);
+        let guard = ConnectionGuard::new(&cell);
+        Arrival { stream, peer, told: None, guard }.receive(worker, &listener);
         Accepted::Connection
     }
 
@@ -206,7 +184,9 @@ impl Acceptor {
                 break;
             };
             listener.counters.refused_descriptors.add(1);
-            shed::refuse_at_once(&socket);
+            if listener.plan.protocol == Protocol::Http {
+                shed::refuse_at_once(&socket);
+            }
             drop(socket);
             worker.keep_reserve();
         }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairlead_balance::BackendLive;
-use fairlead_balance::limit::Held;
+use fairlead_balance::limit::{Held, Refused};
+use fairlead_plan as plan;
 
 use crate::clock::{self, Deadline, Phase};
 use crate::io::Peer;
@@ -145,14 +146,26 @@ pub(crate) struct ConnectionGuard {
 }
 
 impl ConnectionGuard {
-    /// Takes over what was taken of the listener's limits.
-    pub(super) fn new(cell: &Rc<ListenerCell>, client: Option<Held>) -> Self {
+    /// Takes over the place that was taken of the listener's.
+    pub(super) fn new(cell: &Rc<ListenerCell>) -> Self {
         let slot = cell.connections().add();
-        Self { cell: Rc::clone(cell), slot, client }
+        Self { cell: Rc::clone(cell), slot, client: None }
+    }
+
+    /// Counts it as `client`'s too, if that one may have one more.
+    pub(super) fn is_of(&mut self, listener: &plan::Listener, client: IpAddr) -> Result<(), Refused> {
+        self.client = self.cell.live.client(listener, client)?;
+        Ok(())
+    }
+
+    /// By which it came.
+    #[inline]
+    pub(crate) fn listener(&self) -> &ListenerCell {
+        &self.cell
     }
 
     /// Makes the connection's deadline reachable, so that a drain can shorten its waiting and cut it at the end
-    /// (by [`Phase::Stop`]), and says whose it is. To be called once, before the connection first waits.
+    /// (by [`Phase::Stop`]), and says whose it is. To be called before the connection first waits.
     pub(crate) fn watch(&self, deadline: &Rc<Deadline>, peer: Peer, started: Instant) {
         let opened = clock::now().saturating_duration_since(started).as_secs();
         self.entry(|entry| {

@@ -33,7 +33,7 @@ fn check(timeout_ms: u64, port: Option<u16>, probe: &Value) -> std::sync::Arc<He
     let whole = json!({
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 0, "access_log": null, "listeners": [],
         "pools": [{
-            "name": "app", "algorithm": "round_robin", "backends": [], "resolved": true, "drain_ms": 0,
+            "name": "app", "algorithm": "round_robin", "backends": [], "resolved": true, "drain_ms": 0, "send_proxy": null,
             "idle_connections": {"max": 0, "timeout_ms": 1, "max_uses": null},
             "timeouts": {"connect_ms": 1, "tunnel_ms": 1},
             "queue": null,

@@ -8,13 +8,17 @@ use std::task::Poll;
 use fairlead_balance::health::Report;
 use fairlead_balance::{Ask, Attempts, Outcome};
 use fairlead_plan::Bonds;
+use fairlead_plan::spec::SendProxy;
 
 use super::account::Account;
+use super::announce;
 use super::breaking;
 use super::exchange::{Gone, Order, Trouble};
 use super::slot::Slot;
 use crate::clock::{self, Phase};
+use crate::http::connection::Client;
 use crate::http::failure::Failure;
+use crate::io::Fault;
 use crate::upstream::{Connection, DialFailure};
 
 /// What a backend is picked by.
@@ -86,9 +90,30 @@ pub(super) async fn connect(
         Some(Ok(connection)) => {
             account.connect = Some(clock::now().saturating_duration_since(before));
             slot.counters().connects.add(1);
+            if let Some(version) = order.route.pool.plan.send_proxy {
+                announce(order, version, &connection, slot).await?;
+            }
             Ok(connection)
         }
         Some(Err(error)) => Err(dial_failed(error.failure, order, slot)),
+    }
+}
+
+/// Says who the client is, before everything else.
+async fn announce(
+    order: &Order<'_>,
+    version: SendProxy,
+    connection: &Connection,
+    slot: &Slot,
+) -> Result<(), Trouble> {
+    let Client { stream, told, deadline, .. } = order.client;
+    let mut header = connection.input.sibling();
+    announce::Client { stream, told: told.as_deref(), name: None }.announce(version, header.tail());
+    match connection.stream.write_all(deadline, header.filled()).await {
+        Ok(()) => Ok(()),
+        Err(Fault::TimedOut(phase)) => Err(Failure::timed_out(phase).into()),
+        // Nothing of the request was sent yet.
+        Err(_) => Err(dial_failed(DialFailure::Refused, order, slot)),
     }
 }
 

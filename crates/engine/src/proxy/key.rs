@@ -6,6 +6,14 @@ use fairlead_balance::{hash, hash_address, mix};
 use fairlead_plan::KeyPart;
 use fairlead_wire::{Head, cookie};
 
+/// The key of a connection, of which nothing is known but whose it is.
+pub(crate) fn of_client(parts: &[KeyPart], client: Option<IpAddr>) -> Option<u64> {
+    parts.iter().find_map(|part| match part {
+        KeyPart::Client { v6_prefix } => client.map(|address| hash_address(address, *v6_prefix)),
+        _ => None,
+    })
+}
+
 /// What a key may be made of.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {

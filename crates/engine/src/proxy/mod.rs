@@ -4,19 +4,20 @@
 
 mod account;
 mod affinity;
+pub(crate) mod announce;
 mod awaiting;
-mod breaking;
+pub(crate) mod breaking;
 mod connect;
 pub(crate) mod exchange;
 mod hedge;
-mod key;
+pub(crate) mod key;
 pub(crate) mod pump;
 mod relay;
 pub(crate) mod replay;
 mod retry;
 mod sending;
-mod slot;
+pub(crate) mod slot;
 pub(crate) mod splice;
 pub(crate) mod tunnel;
 pub(crate) mod upgrade;
-mod waiting;
+pub(crate) mod waiting;

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use fairlead_balance::Pass;
 use fairlead_balance::health::Report;
-use fairlead_plan::{Backend, Bonds};
+use fairlead_plan::{Backend, Bonds, Pool};
 
 use super::exchange::Order;
 use crate::clock;
 use crate::published::LocalMembers;
 use crate::telemetry::BackendCounters;
+use crate::worker::Worker;
 
 /// A place that [`Picker::pick`](fairlead_balance::Picker::pick) or [`take`](fairlead_balance::Picker::take) took. It keeps
 /// the membership it was picked from, not the Plan, so a tunnel may hold it for days.
@@ -26,12 +27,12 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// `index` has just been picked from `members`.
-    pub(super) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
+    pub(crate) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
         Self { members, index, left: false, pass: Cell::new(None) }
     }
 
     /// `index` of `members` has just been taken for a client that it knows; it may have left the pool.
-    pub(super) fn known(members: Rc<LocalMembers>, index: usize, left: bool) -> Self {
+    pub(crate) fn known(members: Rc<LocalMembers>, index: usize, left: bool) -> Self {
         Self { members, index, left, pass: Cell::new(None) }
     }
 
@@ -39,66 +40,72 @@ impl Slot {
     pub(super) const LEFT: usize = u32::MAX as usize;
 
     /// What it is among the members that were tried.
-    pub(super) fn index(&self) -> usize {
+    pub(crate) fn index(&self) -> usize {
         if self.left { Self::LEFT } else { self.index }
     }
 
     /// Its place in the membership.
-    pub(super) fn place(&self) -> usize {
+    pub(crate) fn place(&self) -> usize {
         self.index
     }
 
     /// Where it is, for who wants to remember it longer.
-    pub(super) fn origin(&self) -> (Rc<LocalMembers>, usize) {
+    pub(crate) fn origin(&self) -> (Rc<LocalMembers>, usize) {
         (Rc::clone(&self.members), self.index)
     }
 
     /// By what it and the others of its membership have their clients.
-    pub(super) fn bonds(&self) -> &Bonds {
+    pub(crate) fn bonds(&self) -> &Bonds {
         &self.members.shared.bonds
     }
 
-    pub(super) fn backend(&self) -> &Backend {
+    pub(crate) fn backend(&self) -> &Backend {
         &self.members.shared.backends[self.index]
     }
 
     /// Whether the backend takes new requests still.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.backend().live.standing().is_open()
     }
 
     /// The head of its answer came after so long.
-    pub(super) fn took(&self, time: Duration, now: Instant) {
+    pub(crate) fn took(&self, time: Duration, now: Instant) {
         self.counters().latency(time);
         self.waited(time, now);
     }
 
     /// Where the limit of requests adapts: it was answered after this time, or as one of too many.
     #[inline]
-    pub(super) fn adapt(&self, answered: Option<Duration>, now: Instant) {
+    pub(crate) fn adapt(&self, answered: Option<Duration>, now: Instant) {
         self.members.shared.picker.adapt(self.index, answered, now);
     }
 
     /// It gave no answer at all.
-    pub(super) fn failed(&self) {
+    pub(crate) fn failed(&self) {
         self.members.shared.picker.failed(self.index, clock::now());
     }
 
     /// So long a wait was too long: the picker hears of it, the figures of answers don't.
-    pub(super) fn waited(&self, time: Duration, now: Instant) {
+    pub(crate) fn waited(&self, time: Duration, now: Instant) {
         self.members.shared.picker.observe(self.index, time, now);
     }
 
     /// The try has ended like this, as far as the backend is to blame. Told once for each try.
     #[inline]
     pub(super) fn report(&self, order: &Order<'_>, report: Report) {
-        let Some(passive) = &order.route.pool.plan.health.passive else { return };
+        self.say(report, &order.route.pool.plan, &order.client.worker);
+    }
+
+    /// [`Slot::report`], of what isn't a request.
+    #[inline]
+    pub(crate) fn say(&self, report: Report, pool: &Pool, worker: &Worker) {
+        let Some(passive) = &pool.health.passive else { return };
         if self.backend().live.report(report, passive.consecutive_failures) {
-            order.client.worker.shared.alarm();
+            worker.shared.alarm();
         }
     }
 
-    pub(super) fn counters(&self) -> &BackendCounters {
+    pub(crate) fn counters(&self) -> &BackendCounters {
         &self.members.counters[self.index]
     }
 }

@@ -2,10 +2,11 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fairlead_balance::{Attempts, Leaving, NoBackend, Outcome, Queue, Ticket};
+use fairlead_plan::QueueOptions;
 use fairlead_wire::Head;
 use tokio::time::{interval, sleep};
 
@@ -57,23 +58,46 @@ pub(super) async fn wait<T>(
 ) -> Result<Option<T>, Trouble> {
     let Some(options) = &order.route.pool.plan.queue else { return look().transpose() };
     let priority = options.priority.as_deref().map_or(0, |field| priority(head, field));
-    let Some(ticket) = line.enter(options.size, order.client.worker.index, priority) else {
-        return Err(Failure::QUEUE_FULL.into());
+    let look = |may_pick: bool, cx: &mut Context<'_>| {
+        if may_pick && let Some(found) = look() {
+            return Poll::Ready(found);
+        }
+        order.poll_interrupted(cx, &mut gone).map(|failure| Err(failure.into()))
     };
+    in_line(line, options, (order.client.worker.index, priority), look).await
+}
+
+/// As many wait as may.
+pub(crate) struct QueueFull;
+
+impl From<QueueFull> for Trouble {
+    fn from(_: QueueFull) -> Self {
+        Failure::QUEUE_FULL.into()
+    }
+}
+
+/// What `look` finds in a line, on a worker and with a priority; it is told whether its turn has come to pick, and may
+/// give up. `None`: the time is over.
+pub(crate) async fn in_line<T, E: From<QueueFull>>(
+    line: &Queue,
+    options: &QueueOptions,
+    (worker, priority): (usize, u8),
+    mut look: impl FnMut(bool, &mut Context<'_>) -> Poll<Result<T, E>>,
+) -> Result<Option<T>, E> {
+    let Some(ticket) = line.enter(options.size, worker, priority) else { return Err(QueueFull.into()) };
     let mut place = Place { queue: line, ticket, leaving: Leaving::GivenUp };
     let mut over = pin!(sleep(options.timeout));
     let mut again = interval(LOOK_AGAIN);
     let found = poll_fn(|cx| {
-        if line.park(ticket, cx.waker())
-            && let Some(found) = look()
-        {
+        let turn = line.park(ticket, cx.waker());
+        if let Poll::Ready(found) = look(turn, cx) {
             return Poll::Ready(found.map(Some));
         }
         if over.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(None));
         }
         while again.poll_tick(cx).is_ready() {}
-        order.poll_interrupted(cx, &mut gone).map(|failure| Err(failure.into()))
+        Poll::Pending
     })
     .await;
     place.leaving = match &found {

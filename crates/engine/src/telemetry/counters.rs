@@ -204,6 +204,9 @@ pub(crate) struct ListenerCounters {
     pub(crate) refused_clients: Counter,
     pub(crate) refused_memory: Counter,
     pub(crate) refused_descriptors: Counter,
+    /// Nobody trusted said in PROXY whose they are.
+    pub(crate) refused_proxy: Counter,
+    sessions: OnceLock<Box<SessionCounters>>,
     /// Every answer, also those without a route.
     pub(crate) codes: Codes,
     /// Answers to requests that no route took.
@@ -216,6 +219,74 @@ pub(crate) struct ListenerCounters {
     pub(crate) bytes_out: Counter,
     /// From a request's first byte to its answer's last.
     pub(crate) duration: Histogram,
+}
+
+impl ListenerCounters {
+    /// Of a listener that serves connections as a whole; takes memory with the first.
+    #[inline]
+    pub(crate) fn sessions(&self) -> &SessionCounters {
+        self.sessions.get_or_init(Box::default)
+    }
+
+    /// The same, if there was one.
+    pub(crate) fn had_sessions(&self) -> Option<&SessionCounters> {
+        self.sessions.get().map(|sessions| &**sessions)
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Its client closed first, or broke it.
+    Client,
+    /// Its backend did.
+    Backend,
+    /// Something took too long.
+    Timeout,
+    /// A drain was over.
+    Drain,
+    /// What its client sent leads nowhere.
+    Refused,
+    /// No backend took it.
+    NoBackend,
+}
+
+impl Ended {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Client, Self::Backend, Self::Timeout, Self::Drain, Self::Refused, Self::NoBackend];
+
+    /// As metrics write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Backend => "backend",
+            Self::Timeout => "timeout",
+            Self::Drain => "drain",
+            Self::Refused => "refused",
+            Self::NoBackend => "no_backend",
+        }
+    }
+}
+
+/// What one worker knows about the sessions of a listener.
+#[derive(Debug, Default)]
+pub(crate) struct SessionCounters {
+    ended: [Counter; Ended::ALL.len()],
+    /// Bytes that the kernel moved.
+    pub(crate) spliced: Counter,
+    /// Until a backend took them.
+    pub(crate) connect: Histogram,
+}
+
+impl SessionCounters {
+    /// Counts one that is over; only the owning worker may call it.
+    pub(crate) fn end(&self, ended: Ended) {
+        self.ended[ended as usize].add(1);
+    }
+
+    pub(crate) fn ended(&self, ended: Ended) -> u64 {
+        self.ended[ended as usize].value()
+    }
 }
 
 #[cfg(test)]

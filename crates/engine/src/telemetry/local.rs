@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::access_log::Batch;
+use super::counters::Ended;
 use super::record::Record;
 
 /// One a worker.
@@ -33,6 +34,20 @@ impl Local {
             true
         };
         if logged {
+            self.log.request(record);
+        }
+    }
+
+    /// Counts a session that is over, and logs it where that is asked for. Its bytes were counted when they moved.
+    pub(crate) fn session(&self, record: &Record<'_>, ended: Ended) {
+        let listener = &record.listener.counters;
+        let sessions = listener.sessions();
+        sessions.end(ended);
+        listener.duration.record(record.duration);
+        if let Some(connect) = record.upstream_connect {
+            sessions.connect.record(connect);
+        }
+        if record.route.is_none_or(|route| route.plan.access_log) {
             self.log.request(record);
         }
     }

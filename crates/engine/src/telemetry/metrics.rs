@@ -5,11 +5,14 @@ mod affinity;
 mod pools;
 
 use std::fmt::{Display, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::counters::ListenerCounters;
 use super::histogram::Distribution;
-use super::stats::{codes, refusals, sum};
+use super::registry::Series;
+use super::stats::{codes, refusals, sessions, spliced, sum};
 use crate::engine::{Shared, State};
 use crate::unix;
 
@@ -141,11 +144,7 @@ fn listeners(shared: &Shared, page: &mut Page) {
         let accepted = sum(series, |counters| counters.accepted.value());
         page.sample("fairlead_connections_accepted_total", &[("listener", name)], accepted);
     }
-    page.family(
-        "fairlead_connections_refused_total",
-        Counter,
-        "Client connections that were answered with 503.",
-    );
+    page.family("fairlead_connections_refused_total", Counter, "Client connections that were refused.");
     for (name, series) in &all {
         for (reason, count) in refusals(series) {
             let labels: [(&str, &dyn Display); 2] = [("listener", name), ("reason", &reason)];
@@ -157,7 +156,11 @@ fn listeners(shared: &Shared, page: &mut Page) {
         let incomplete = sum(series, |counters| counters.incomplete.value());
         page.sample("fairlead_incomplete_answers_total", &[("listener", name)], incomplete);
     }
-    page.family("fairlead_client_bytes_total", Counter, "Bytes of bodies received from and sent to clients.");
+    page.family(
+        "fairlead_client_bytes_total",
+        Counter,
+        "Bytes of bodies and sessions received from and sent to clients.",
+    );
     for (name, series) in &all {
         let received = sum(series, |counters| counters.bytes_in.value());
         let sent = sum(series, |counters| counters.bytes_out.value());
@@ -166,12 +169,40 @@ fn listeners(shared: &Shared, page: &mut Page) {
             page.sample("fairlead_client_bytes_total", &labels, bytes);
         }
     }
-    let help = "From a request's first byte to its answer's last.";
+    let help = "From a request's first byte to its answer's last; a session as a whole.";
     page.family("fairlead_request_duration_seconds", Histogram, help);
     for (name, series) in &all {
         let mut distribution = Distribution::default();
         series.iter().for_each(|counters| counters.duration.add_to(&mut distribution));
         histogram(page, "fairlead_request_duration_seconds", name, &distribution);
+    }
+    streams(&all, page);
+}
+
+/// What only listeners have that serve connections as a whole.
+fn streams(all: &[(Arc<str>, Arc<Series<ListenerCounters>>)], page: &mut Page) {
+    use Kind::{Counter, Histogram};
+    let had = |series: &Series<ListenerCounters>| series.iter().any(|each| each.had_sessions().is_some());
+    let all: Vec<_> = all.iter().filter(|(_, series)| had(series)).collect();
+    page.family("fairlead_sessions_total", Counter, "TCP sessions that are over, by why they ended.");
+    for (name, series) in &all {
+        for (ended, count) in sessions(series) {
+            let labels: [(&str, &dyn Display); 2] = [("listener", name), ("ended", &ended)];
+            page.sample("fairlead_sessions_total", &labels, count);
+        }
+    }
+    let help = "Bytes of TCP sessions that the kernel moved by itself.";
+    page.family("fairlead_spliced_bytes_total", Counter, help);
+    for (name, series) in &all {
+        page.sample("fairlead_spliced_bytes_total", &[("listener", name)], spliced(series));
+    }
+    let help = "Until a backend took a TCP session.";
+    page.family("fairlead_session_connect_seconds", Histogram, help);
+    for (name, series) in &all {
+        let mut distribution = Distribution::default();
+        let sessions = series.iter().filter_map(ListenerCounters::had_sessions);
+        sessions.for_each(|sessions| sessions.connect.add_to(&mut distribution));
+        histogram(page, "fairlead_session_connect_seconds", name, &distribution);
     }
 }
 
@@ -242,7 +273,7 @@ fn backends(shared: &Shared, page: &mut Page) {
         }
     }
     let state = shared.state();
-    let help = "Requests and tunnels that a backend has now.";
+    let help = "Requests, tunnels and sessions that a backend has now.";
     backend_gauge(page, &state, "fairlead_active_connections", help, |backend, _| backend.live.in_flight());
     let help = "Idle connections kept to a backend.";
     backend_gauge(page, &state, "fairlead_idle_connections", help, |backend, _| backend.live.idle());

@@ -1,4 +1,4 @@
-//! What is known of a request when it is over.
+//! What is known of a request, or of a session, when it is over.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -42,8 +42,9 @@ pub(crate) struct Record<'a> {
     pub(crate) method: &'a [u8],
     /// Path and query.
     pub(crate) path: &'a [u8],
-    /// `HTTP/1.0` or `HTTP/1.1`.
+    /// `HTTP/1.0` or `HTTP/1.1`; `TCP` of a session.
     pub(crate) protocol: &'static str,
+    /// Of a session the name in its ClientHello.
     pub(crate) host: &'a [u8],
     /// 0: no answer was begun.
     pub(crate) status: u16,

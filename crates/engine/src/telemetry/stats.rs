@@ -12,7 +12,7 @@ use fairlead_plan::Membership;
 use fairlead_plan::spec::BackendAddress;
 use serde::Serialize;
 
-use super::counters::{BackendCounters, CodeCounts, ListenerCounters};
+use super::counters::{BackendCounters, CodeCounts, Ended, ListenerCounters};
 use super::histogram::{Distribution, Histogram};
 use super::registry::Series;
 use super::timestamp::unix_millis;
@@ -104,6 +104,10 @@ pub struct ListenerStats {
     pub incomplete: u64,
     /// Connections that were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Sessions that are over, by why; nothing for HTTP.
+    pub sessions: BTreeMap<&'static str, u64>,
+    /// Bytes of sessions that never came into our memory.
+    pub spliced_bytes: u64,
 }
 
 /// One bind: as written, and the address it came to.
@@ -299,7 +303,21 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
         latency_ms: latency(series.iter().map(|counters| Some(&counters.duration))),
         incomplete: sum(&series, |counters| counters.incomplete.value()),
         refused: refusals(&series),
+        sessions: sessions(&series).into_iter().filter(|(_, count)| *count > 0).collect(),
+        spliced_bytes: spliced(&series),
     }
+}
+
+/// Sessions that are over, by why.
+pub(super) fn sessions(series: &Series<ListenerCounters>) -> BTreeMap<&'static str, u64> {
+    let had = || series.iter().filter_map(ListenerCounters::had_sessions);
+    let of = |ended: Ended| had().map(|sessions| sessions.ended(ended)).sum();
+    Ended::ALL.map(|ended| (ended.name(), of(ended))).into()
+}
+
+/// Bytes of sessions that the kernel moved.
+pub(super) fn spliced(series: &Series<ListenerCounters>) -> u64 {
+    series.iter().filter_map(ListenerCounters::had_sessions).map(|sessions| sessions.spliced.value()).sum()
 }
 
 /// Connections that were refused, by reason.
@@ -309,6 +327,7 @@ pub(super) fn refusals(series: &Series<ListenerCounters>) -> BTreeMap<&'static s
         ("clients", sum(series, |counters| counters.refused_clients.value())),
         ("memory", sum(series, |counters| counters.refused_memory.value())),
         ("descriptors", sum(series, |counters| counters.refused_descriptors.value())),
+        ("proxy", sum(series, |counters| counters.refused_proxy.value())),
     ]
     .into()
 }

@@ -1,6 +1,5 @@
 //! Version 1: a line of text, at most 107 bytes with its CRLF.
 
-use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
@@ -76,14 +75,14 @@ fn port(text: &[u8]) -> Result<u16, Refusal> {
 
 /// Appends the line for a client's connection. What isn't of IP is told as unknown, which a backend has to accept.
 pub fn write(addresses: &Addresses<'_>, out: &mut Vec<u8>) {
-    // A Vec takes everything.
-    let _ = match addresses {
+    let line = match addresses {
         Addresses::Inet { source: from, destination: to } => {
-            write!(out, "PROXY TCP4 {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port())
+            format!("PROXY TCP4 {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port())
         }
         Addresses::Inet6 { source: from, destination: to } => {
-            write!(out, "PROXY TCP6 {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port())
+            format!("PROXY TCP6 {} {} {} {}\r\n", from.ip(), to.ip(), from.port(), to.port())
         }
-        Addresses::Unknown | Addresses::Unix { .. } => write!(out, "PROXY UNKNOWN\r\n"),
+        Addresses::Unknown | Addresses::Unix { .. } => "PROXY UNKNOWN\r\n".to_owned(),
     };
+    out.extend_from_slice(line.as_bytes());
 }

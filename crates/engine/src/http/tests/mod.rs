@@ -150,7 +150,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
                 "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,
             },
-            "trusted": [], "max_connections": null, "max_connections_per_client": null,
+            "trusted": [], "accept_proxy": "none", "protocol": "http", "max_connections": null, "max_connections_per_client": null,
             "timeouts": {"header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
             "routes": [{
                 "name": "all", "match": {"hosts": [], "paths": []}, "priority": 0, "pool": "app",
@@ -163,7 +163,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
         }],
         "pools": [{
             "name": "app", "algorithm": "round_robin", "backends": backends, "resolved": false,
-            "drain_ms": 60_000,
+            "drain_ms": 60_000, "send_proxy": null,
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
             "queue": null,

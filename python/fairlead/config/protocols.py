@@ -1,0 +1,58 @@
+"""What of a listener's keys means something only with one of its protocols, or with another key.
+
+Looks at the data before the models have accepted it, as ``reference`` does.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fairlead.config.wording import Finding
+from fairlead.errors import Step
+
+__all__ = ["contradictions"]
+
+OF_HTTP = ("body", "write", "idle")
+"""Timeouts that wait for parts of HTTP."""
+
+
+def contradictions(listeners: Mapping[str, Any]) -> Iterator[Finding]:
+    """Keys that would be accepted and mean nothing."""
+    for name, listener in listeners.items():
+        if isinstance(listener, dict):
+            found = _of_tcp(listener) if listener.get("protocol") == "tcp" else _of_http(listener)
+            for path, message, with_key in (*found, *_proxy(listener)):
+                yield Finding(("listeners", name, *path), message, with_key=with_key)
+
+
+Found = tuple[tuple[Step, ...], str, bool]
+
+
+def _of_tcp(listener: Mapping[str, Any]) -> Iterator[Found]:
+    if "routes" in listener:
+        yield ("routes",), "a tcp listener reads no requests to route: write pool, or sni", True
+    if "http" in listener:
+        yield ("http",), "a tcp listener reads no HTTP", True
+    timeouts = listener.get("timeouts")
+    for key in OF_HTTP:
+        if isinstance(timeouts, dict) and key in timeouts:
+            message = "waits for a part of HTTP: in TCP the pool's timeouts.tunnel is the longest gap"
+            yield ("timeouts", key), message, True
+    if listener.get("accept_proxy") == "optional":
+        message = "optional is for http: what a tcp client sends first could be taken for a header"
+        yield ("accept_proxy",), message, False
+
+
+def _of_http(listener: Mapping[str, Any]) -> Iterator[Found]:
+    if "sni" in listener:
+        yield ("sni",), "distributes TLS that is passed through: write protocol: tcp beside it", True
+
+
+def _proxy(listener: Mapping[str, Any]) -> Iterator[Found]:
+    accept = listener.get("accept_proxy")
+    if not isinstance(accept, str) or accept not in {"optional", "required"} or listener.get("trusted"):
+        return
+    bind = listener.get("bind")
+    binds = bind if isinstance(bind, list) else [bind]
+    if not all(isinstance(each, str) and each.startswith("unix:") for each in binds):
+        message = f"{accept} needs trusted: the proxies whose word is believed"
+        yield ("accept_proxy",), message, False
