@@ -10,7 +10,7 @@ from fairlead.simulate.svg import element, number, text
 __all__ = ["Band", "Frame", "Line", "heat", "lines"]
 
 WIDTH = 960
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 22, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 22, 26
 _HEIGHT = 250
 _ROW, _GAP = 16, 1
 _STEPS = 8
