@@ -32,6 +32,8 @@ pub(crate) enum Event {
     Judge,
     /// Those are judged that somebody has waited to have judged.
     Alarm,
+    /// A request has waited for long enough to be sent to another backend besides.
+    Hedge { request: u32, stamp: u32 },
     /// A server's circuit breaker was open for long enough.
     HalfOpen { server: u32 },
     /// A point of the series is full.
@@ -134,7 +136,8 @@ fn pack(event: Event) -> u64 {
         Event::Judge => (8, 0, 0),
         Event::Alarm => (9, 0, 0),
         Event::HalfOpen { server } => (10, 0, server),
-        Event::Turn => (11, 0, 0),
+        Event::Hedge { request, stamp } => (11, request, stamp),
+        Event::Turn => (12, 0, 0),
     };
     kind << 56 | u64::from(first) << 32 | u64::from(second)
 }
@@ -154,6 +157,7 @@ fn unpack(word: u64) -> Event {
         8 => Event::Judge,
         9 => Event::Alarm,
         10 => Event::HalfOpen { server: second },
+        11 => Event::Hedge { request: first, stamp: second },
         _ => Event::Turn,
     }
 }
@@ -180,6 +184,7 @@ mod tests {
             Event::Judge,
             Event::Alarm,
             Event::HalfOpen { server: 9 },
+            Event::Hedge { request: 10, stamp: 11 },
             Event::Turn,
         ] {
             assert_eq!(unpack(pack(event)), event);

@@ -2,7 +2,7 @@
 //!
 //! A discrete-event simulation. Requests come in an open loop, servers queue and serve them, fall ill and recover, as a
 //! [`Scenario`] says. Between the two stand the very deciders that the engine uses: pools, pickers and cursors, attempts
-//! with budget and backoff, the queue, circuit breakers, the ward that judges backends by checks and traffic, the
+//! with budget and backoff, hedging, the queue, circuit breakers, the ward that judges backends by checks and traffic, the
 //! schedule of checks. What is simulated is only what surrounds them. It is another doer beside the engine, so where it
 //! acts on what they decide, it does so in the engine's order.
 //!
@@ -20,6 +20,8 @@
 //! - `effect`: what befalls servers over time.
 //! - `request`: the requests under way.
 //! - `proxy`: one request to its answer, by the engine's deciders.
+//! - `telling`: what a try says of its backend, and to whom.
+//! - `hedge`: a second try beside one that takes long.
 //! - `waiting`: requests that wait until a backend has room.
 //! - `membership`: who is in the pool.
 //! - `watch`: checks and judgements.
@@ -31,6 +33,7 @@ mod calendar;
 mod clients;
 mod clock;
 mod effect;
+mod hedge;
 mod histogram;
 mod law;
 mod membership;
@@ -43,6 +46,7 @@ mod request;
 pub mod scenario;
 mod server;
 mod simulation;
+mod telling;
 mod waiting;
 mod watch;
 mod world;

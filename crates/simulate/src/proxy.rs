@@ -3,17 +3,15 @@
 
 use std::time::Duration;
 
-use fairlead_balance::health::Report;
-use fairlead_balance::{
-    Action, Ask, Attempts, Breaking, Failure, Leaving, Means, NoBackend, Outcome, Random,
-};
+use fairlead_balance::{Action, Ask, Attempts, Failure, Leaving, Means, NoBackend, Outcome, Random};
 
 use crate::calendar::{Event, Limit};
 use crate::clock::seconds;
 use crate::effect::Door;
 use crate::record::Cause;
-use crate::request::{Arrival, Phase, Request};
+use crate::request::{Arrival, Phase, Place, Request};
 use crate::server::{Finished, SHED, Taken, Task};
+use crate::telling::Blame;
 use crate::world::World;
 
 impl World<'_> {
@@ -25,13 +23,13 @@ impl World<'_> {
             work: self.scenario.work.draw(&mut self.streams.work),
             key: self.crowd.next(&mut self.streams.clients),
             worker: self.record.came(self.scenario.workers),
+            safe: self.streams.work.happens(self.scenario.safe),
         };
-        let safe = self.streams.work.happens(self.scenario.safe);
         let policy = &self.subject.retry.policy;
         if policy.budget.is_some() {
             self.subject.pool.live.retries().request(self.clock.instant());
         }
-        let Some(request) = self.requests.open(&arrival, Attempts::new(policy, safe)) else {
+        let Some(request) = self.requests.open(&arrival, Attempts::new(policy, arrival.safe)) else {
             self.record.failed(Cause::Named("more than 16 million at once"));
             return;
         };
@@ -88,87 +86,114 @@ impl World<'_> {
     }
 
     fn attempt(&mut self, request: u32) -> Result<(), Outcome> {
-        let member = self.pick(request).map_err(Outcome::NoneAvailable)?;
-        self.send_to(request, member)
+        let place = self.pick(request).map_err(Outcome::NoneAvailable)?;
+        self.send_to(request, place)
     }
 
     /// Takes a place at a backend that was not tried yet.
-    pub(crate) fn pick(&mut self, request: u32) -> Result<usize, NoBackend> {
+    pub(crate) fn pick(&mut self, request: u32) -> Result<Place, NoBackend> {
         loop {
-            let own = self.requests.of_mut(request);
+            let own = self.requests.of(request);
             let ask = Ask { tried: own.attempts.tried(), key: own.key };
             let member = self.members.pick(&ask, own.worker, &mut self.streams.picks, &self.clock)?;
-            let live = &self.servers.of(self.members.server(member)).live;
-            if self.subject.pool.breaker.is_none() {
-                return Ok(member);
+            let server = self.members.server(member);
+            let place = Place { member, server, sent: 0, pass: None };
+            if let Some(admitted) = self.admitted(place) {
+                return Ok(admitted);
             }
-            own.pass = live.admit();
             // Whose trial another request has taken meanwhile isn't picked again.
-            if own.pass.is_some() {
-                return Ok(member);
-            }
-            live.end_on(own.worker);
+            self.leave(request, place, false);
         }
     }
 
-    /// A try with a member whose place is taken.
-    pub(crate) fn send_to(&mut self, request: u32, member: usize) -> Result<(), Outcome> {
-        let server = self.members.server(member);
+    /// A place with what the backend's circuit breaker lets in, if it does.
+    fn admitted(&self, place: Place) -> Option<Place> {
+        if self.subject.pool.breaker.is_none() {
+            return Some(place);
+        }
+        let pass = self.servers.of(place.server).live.admit();
+        pass.map(|pass| Place { pass: Some(pass), ..place })
+    }
+
+    /// A try in a place that is taken.
+    pub(crate) fn send_to(&mut self, request: u32, place: Place) -> Result<(), Outcome> {
         let own = self.requests.of_mut(request);
-        (own.member, own.server) = (member, server);
+        own.place = place;
         own.tries += 1;
         let further = own.tries > 1;
+        let must_dial = own.attempts.must_dial();
         let stamp = own.turn_to(Phase::Connecting);
         if let Some(limit) = self.subject.retry.per_try {
             self.calendar.limit(self.clock.after(limit), Limit::Try, request, stamp);
         }
+        self.count_try(place.server, further);
+        match self.connect(place.server, must_dial) {
+            Some(true) => self.send(request),
+            Some(false) => return Err(self.not_connected(request, false)),
+            None => {
+                let due = self.clock.after(self.subject.pool.connect);
+                self.calendar.limit(due, Limit::Connect, request, stamp);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn count_try(&mut self, server: u32, further: bool) {
         self.record.tried(server, further);
         let backend = self.servers.of_mut(server);
         backend.figures.tries += 1;
         backend.figures.most_in_flight = backend.figures.most_in_flight.max(backend.live.in_flight());
-        if backend.idle > 0 && !self.requests.of(request).attempts.must_dial() {
+    }
+
+    /// Whether there is a connection to a server: one that was kept, or a new one. `None`: nobody says so.
+    pub(crate) fn connect(&mut self, server: u32, must_dial: bool) -> Option<bool> {
+        let backend = self.servers.of_mut(server);
+        if backend.idle > 0 && !must_dial {
             backend.idle -= 1;
-        } else {
-            match backend.door {
-                Door::Open => {}
-                Door::Refuses => return Err(self.not_connected(request, false)),
-                Door::Unreachable => {
-                    let due = self.clock.after(self.subject.pool.connect);
-                    self.calendar.limit(due, Limit::Connect, request, stamp);
-                    return Ok(());
-                }
-            }
+            return Some(true);
         }
-        self.send(request);
-        Ok(())
+        match backend.door {
+            Door::Open => Some(true),
+            Door::Refuses => Some(false),
+            Door::Unreachable => None,
+        }
     }
 
     fn send(&mut self, request: u32) {
         let now = self.clock.now();
         let own = self.requests.of_mut(request);
         own.phase = Phase::Answering;
-        own.sent = now;
+        own.place.sent = now;
         let task = Task { request, stamp: own.stamp, work: own.work };
-        let server = own.server;
+        let server = own.place.server;
         self.calendar.limit(self.clock.after(self.subject.response), Limit::Response, request, task.stamp);
+        self.expect_hedge(request);
+        if let Some(status) = self.hand_over(server, task) {
+            self.answered(request, status);
+        }
+    }
+
+    /// A task comes to a server. The status, if it is answered at once.
+    pub(crate) fn hand_over(&mut self, server: u32, task: Task) -> Option<u16> {
         // On a connection that was kept: what is sent is lost, and nobody says so.
         if self.servers.of(server).door == Door::Unreachable {
-            return;
+            return None;
         }
-        match self.servers.take(server, task, now, &mut self.streams.faults) {
-            Taken::Begun((job, ends)) => self.calendar.add(ends, Event::Finish { job }),
-            Taken::InLine => {}
-            Taken::Shed => self.answered(request, SHED),
+        match self.servers.take(server, task, self.clock.now(), &mut self.streams.faults) {
+            Taken::Begun((job, ends)) => {
+                self.calendar.add(ends, Event::Finish { job });
+                None
+            }
+            Taken::InLine => None,
+            Taken::Shed => Some(SHED),
         }
     }
 
     /// No connection came about.
     fn not_connected(&mut self, request: u32, timed_out: bool) -> Outcome {
-        self.tell_breaker(request, true);
-        self.failed(request);
-        self.report(request, if timed_out { Report::TimedOut } else { Report::Refused });
-        self.leave(request, false);
-        Outcome::ConnectFailed { member: self.requests.of(request).member, timed_out }
+        let place = self.requests.of(request).place;
+        self.lose(request, place, Blame::NotConnected { timed_out });
+        Outcome::ConnectFailed { member: place.member, timed_out }
     }
 
     /// A server may be done with a job.
@@ -180,34 +205,40 @@ impl World<'_> {
                 if let Some((job, ends)) = next {
                     self.calendar.add(ends, Event::Finish { job });
                 }
-                let own = self.servers.of_mut(server);
-                if !self.requests.of(task.request).is_awaited(task.stamp) {
-                    own.figures.wasted += 1;
-                } else if own.door != Door::Unreachable {
-                    self.answered(task.request, status);
-                }
+                self.done(server, task, status);
             }
         }
     }
 
-    /// The head of an answer is here.
-    fn answered(&mut self, request: u32, status: u16) {
+    /// A server has an answer, which somebody may wait for still.
+    fn done(&mut self, server: u32, task: Task, status: u16) {
+        let Task { request, stamp, .. } = task;
         let own = self.requests.of(request);
-        let (member, server) = (own.member, own.server);
-        let took = Duration::from_nanos(self.clock.now() - own.sent);
-        let said = said(status);
-        self.report(request, said);
-        self.tell_breaker(request, status >= 500);
-        // 503 is said of the backend's load; 429, of what one client asks for.
-        if status == 503 {
-            self.adapt(server, None);
+        let (first, second) = (own.is_awaited(stamp), own.is_beside(stamp));
+        let backend = self.servers.of_mut(server);
+        if !first && !second {
+            backend.figures.wasted += 1;
+        } else if backend.door == Door::Unreachable {
+            // It is lost on its way.
+        } else if first {
+            self.answered(request, status);
+        } else {
+            self.second_answers(request, status);
         }
-        self.observe(server, took);
-        if said == Report::Answered {
-            self.adapt(server, Some(took));
+    }
+
+    /// The head of an answer is here.
+    pub(crate) fn answered(&mut self, request: u32, status: u16) {
+        self.drop_second(request);
+        let Request { place, hedgeable, .. } = *self.requests.of(request);
+        let took = Duration::from_nanos(self.clock.now() - place.sent);
+        let place = self.tell_answer(place, status, took);
+        self.requests.of_mut(request).place = place;
+        if hedgeable {
+            self.subject.pool.live.hedging().observe(took);
         }
         if self.subject.retry.policy.repeats_after(status) {
-            let outcome = Outcome::Answered { member, status, request_replayable: true };
+            let outcome = Outcome::Answered { member: place.member, status, request_replayable: true };
             match self.decide(request, outcome) {
                 Action::Pass => {}
                 Action::Wait(time) => {
@@ -217,44 +248,33 @@ impl World<'_> {
                 _ => return self.go_elsewhere(request, status),
             }
         }
-        self.leave(request, true);
+        self.leave(request, place, true);
         self.end_with(request, status);
     }
 
     /// An answer that is to be tried again: where the request goes on. With nobody left it is the client's.
     fn go_elsewhere(&mut self, request: u32, status: u16) {
+        let before = self.requests.of(request).place;
         let found = match self.pick(request) {
-            Ok(member) => {
-                self.leave(request, true);
-                Some(member)
+            Ok(place) => {
+                self.leave(request, before, true);
+                Some(place)
             }
             Err(none) => {
-                let Request { server, member, .. } = *self.requests.of(request);
                 let again = self.decide(request, Outcome::NoneAvailable(none)) == Action::Send;
-                (again && self.admits_again(request, server)).then_some(member)
+                let is_open = self.servers.of(before.server).live.standing().is_open();
+                // In the place that it has.
+                if again && is_open { self.admitted(before) } else { None }
             }
         };
-        match found.map(|member| self.send_to(request, member)) {
+        match found.map(|place| self.send_to(request, place)) {
             Some(Ok(())) => {}
             Some(Err(outcome)) => self.go_on(request, outcome),
             None => {
-                self.leave(request, true);
+                self.leave(request, before, true);
                 self.end_with(request, status);
             }
         }
-    }
-
-    /// Whether the backend that has given an answer takes the request once more, in the place that it has.
-    fn admits_again(&mut self, request: u32, server: u32) -> bool {
-        let live = &self.servers.of(server).live;
-        if !live.standing().is_open() {
-            return false;
-        }
-        if self.subject.pool.breaker.is_some() {
-            self.requests.of_mut(request).pass = live.admit();
-            return self.requests.of(request).pass.is_some();
-        }
-        true
     }
 
     fn end_with(&mut self, request: u32, status: u16) {
@@ -268,63 +288,79 @@ impl World<'_> {
 
     /// The server that worked on this died.
     pub(crate) fn broken(&mut self, task: Task) {
-        let request = task.request;
-        if !self.requests.of(request).is_awaited(task.stamp) {
+        let Task { request, stamp, .. } = task;
+        let own = self.requests.of(request);
+        let Request { place, beside, .. } = *own;
+        if own.is_beside(stamp) {
+            return self.second_fails(request, Blame::Broken);
+        }
+        if !own.is_awaited(stamp) {
             return;
         }
-        self.tell_breaker(request, true);
-        self.failed(request);
-        self.report(request, Report::Reset);
-        self.leave(request, false);
-        let member = self.requests.of(request).member;
+        self.lose(request, place, Blame::Broken);
+        let member = place.member;
         let outcome = Outcome::Reset { member, reused: false, answer_begun: false, request_replayable: true };
-        self.go_on(request, outcome);
+        if beside.is_some() {
+            self.requests.of_mut(request).fallen = Some(outcome);
+        } else {
+            self.go_on(request, outcome);
+        }
     }
 
     /// A limit that was set has come, which means nothing if what it was for is over.
     pub(crate) fn limit(&mut self, limit: Limit, request: u32, stamp: u32) {
         let own = self.requests.of(request);
-        let phase = own.phase;
+        let Request { phase, place, beside, .. } = *own;
         let current = own.stamp == stamp;
         let outcome = match (limit, phase) {
+            (Limit::Connect, _)
+                if beside.is_some_and(|beside| beside.connecting && beside.stamp == stamp) =>
+            {
+                return self.second_fails(request, Blame::NotConnected { timed_out: true });
+            }
             (Limit::Connect | Limit::Try, Phase::Connecting) if current => self.not_connected(request, true),
             (Limit::Try, Phase::Answering) if current => {
-                let server = own.server;
-                self.tell_breaker(request, true);
-                self.failed(request);
-                self.adapt(server, None);
-                self.report(request, Report::TimedOut);
-                self.leave(request, false);
-                Outcome::TryTimedOut { member: self.requests.of(request).member, request_replayable: true }
+                self.give_up(request, Blame::TryTimedOut);
+                Outcome::TryTimedOut { member: place.member, request_replayable: true }
             }
             (Limit::Response, Phase::Answering) if current => {
-                let (server, sent) = (own.server, own.sent);
-                self.tell_breaker(request, true);
-                self.report(request, Report::TimedOut);
-                self.adapt(server, None);
-                // It would have taken longer; that it took so long is known.
-                self.observe(server, Duration::from_nanos(self.clock.now() - sent));
-                self.leave(request, false);
+                self.give_up(request, Blame::TimedOut);
                 Outcome::TimedOut { answer_begun: false }
             }
             (Limit::Queue, Phase::Queued(ticket)) if current => {
                 self.subject.pool.live.queue().leave(ticket, Leaving::TimedOut);
                 return self.fail(request, Cause::Named("waited too long for room"));
             }
-            (Limit::Request, phase) if own.is_still(stamp) => {
-                match phase {
-                    Phase::Queued(ticket) => {
-                        self.subject.pool.live.queue().leave(ticket, Leaving::GivenUp);
-                    }
-                    Phase::Connecting | Phase::Answering => self.leave(request, false),
-                    Phase::Holding(_) => self.leave(request, true),
-                    Phase::Picking | Phase::Waiting | Phase::Over => {}
-                }
-                return self.fail(request, Cause::Named("request timeout"));
-            }
+            (Limit::Request, _) if own.is_still(stamp) => return self.out_of_time(request),
             _ => return,
         };
         self.go_on(request, outcome);
+    }
+
+    /// A try has taken too long, and one beside it isn't waited for either.
+    fn give_up(&mut self, request: u32, blame: Blame) {
+        self.drop_second(request);
+        let own = self.requests.of_mut(request);
+        let place = own.place;
+        if own.fallen.take().is_none() {
+            self.lose(request, place, blame);
+        }
+    }
+
+    /// The request has taken longer than it may in all.
+    fn out_of_time(&mut self, request: u32) {
+        self.drop_second(request);
+        let own = self.requests.of_mut(request);
+        let place = own.place;
+        match own.phase {
+            Phase::Queued(ticket) => self.subject.pool.live.queue().leave(ticket, Leaving::GivenUp),
+            Phase::Connecting | Phase::Answering if own.fallen.take().is_none() => {
+                self.leave(request, place, false);
+            }
+            Phase::Holding(_) => self.leave(request, place, true),
+            _ => {}
+        }
+        self.fail(request, Cause::Named("request timeout"));
     }
 
     pub(crate) fn try_again(&mut self, request: u32, stamp: u32) {
@@ -341,76 +377,6 @@ impl World<'_> {
         self.requests.close(request);
     }
 
-    /// The place at the backend is given back, the connection kept if it is good.
-    fn leave(&mut self, request: u32, good: bool) {
-        let own = self.requests.of_mut(request);
-        let server = self.servers.of_mut(own.server);
-        if let Some(pass) = own.pass.take() {
-            server.live.give_back(pass);
-        }
-        server.live.end_on(own.worker);
-        if good && server.idle < self.subject.pool.idle.max {
-            server.idle += 1;
-        }
-    }
-
-    /// The try has ended like this, as far as the backend is to blame.
-    fn report(&mut self, request: u32, report: Report) {
-        let server = self.servers.of_mut(self.requests.of(request).server);
-        server.figures.errors += u64::from(report.is_error());
-        if let Some(passive) = &self.subject.pool.health.passive {
-            self.watch.alarmed |= server.live.report(report, passive.consecutive_failures);
-        }
-    }
-
-    /// What became of a try, for the backend's circuit breaker.
-    fn tell_breaker(&mut self, request: u32, failed: bool) {
-        let Some(policy) = self.subject.pool.breaker else { return };
-        let own = self.requests.of_mut(request);
-        let server = own.server;
-        let Some(pass) = own.pass.take() else { return };
-        let backend = self.servers.of_mut(server);
-        let now = self.clock.now();
-        let id = &self.subject.backends[server as usize].id;
-        match backend.live.outcome(failed, pass, &policy, self.clock.instant()) {
-            Breaking::Stays => {}
-            Breaking::Closed => self.record.broke(now, id, ("open", "closed")),
-            Breaking::Opened(phase) => {
-                backend.opened = Some(phase);
-                self.record.broke(now, id, ("closed", "open"));
-                self.calendar.add(self.clock.after(policy.open), Event::HalfOpen { server });
-            }
-        }
-    }
-
-    /// A circuit breaker was open for long enough.
-    pub(crate) fn half_open(&mut self, server: u32) {
-        let backend = self.servers.of_mut(server);
-        if let Some(phase) = backend.opened.take() {
-            backend.live.half_open(phase);
-        }
-    }
-
-    /// Where the limit of requests adapts: it was answered after this time, or as one of too many.
-    fn adapt(&self, server: u32, answered: Option<Duration>) {
-        if let Some((picker, member)) = self.members.known(server) {
-            picker.adapt(member, answered, self.clock.instant());
-        }
-    }
-
-    fn observe(&self, server: u32, took: Duration) {
-        if let Some((picker, member)) = self.members.known(server) {
-            picker.observe(member, took, self.clock.instant());
-        }
-    }
-
-    /// It gave no answer at all.
-    fn failed(&self, request: u32) {
-        if let Some((picker, member)) = self.members.known(self.requests.of(request).server) {
-            picker.failed(member, self.clock.instant());
-        }
-    }
-
     /// Where time is, of 1.
     pub(crate) fn part(&self) -> f64 {
         let by_time = seconds(self.clock.now()) * 1_000.0 / crate::record::float(self.scenario.duration_ms);
@@ -420,12 +386,3 @@ impl World<'_> {
 
 /// Answers from here on are failures to who asked.
 const FAILING: u16 = 400;
-
-/// What an answer says of its backend. 503 without Retry-After, which none of these have, is an error like others.
-fn said(status: u16) -> Report {
-    match status {
-        429 => Report::Overloaded,
-        500..=599 => Report::Errored,
-        _ => Report::Answered,
-    }
-}

@@ -1,6 +1,6 @@
 //! The requests under way, in places that are used again.
 
-use fairlead_balance::{Attempts, Pass, Ticket};
+use fairlead_balance::{Attempts, Outcome, Pass, Ticket};
 
 use crate::calendar;
 use crate::clock::Nanos;
@@ -23,6 +23,26 @@ pub(crate) enum Phase {
     Over,
 }
 
+/// A try's place at a backend.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// In the picker.
+    pub(crate) member: usize,
+    pub(crate) server: u32,
+    /// When the server had the request.
+    pub(crate) sent: Nanos,
+    /// What the backend's circuit breaker let in, until it is told what became of that.
+    pub(crate) pass: Option<Pass>,
+}
+
+/// A second try beside the first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside {
+    pub(crate) place: Place,
+    pub(crate) stamp: u32,
+    pub(crate) connecting: bool,
+}
+
 /// One request.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
@@ -33,17 +53,19 @@ pub(crate) struct Request<'a> {
     /// The first one.
     born: u32,
     pub(crate) arrived: Nanos,
-    /// When the server had it.
-    pub(crate) sent: Nanos,
     pub(crate) work: f64,
     pub(crate) key: Option<u64>,
     pub(crate) worker: usize,
-    /// Whom it is with: its place in the picker, and the server.
-    pub(crate) member: usize,
-    pub(crate) server: u32,
+    /// It may be done twice.
+    pub(crate) safe: bool,
     pub(crate) tries: u32,
-    /// What the backend's circuit breaker let in, until it is told what became of that.
-    pub(crate) pass: Option<Pass>,
+    /// Where it is, in the phases in which it is somewhere.
+    pub(crate) place: Place,
+    pub(crate) beside: Option<Beside>,
+    /// What became of the first try while a second one goes on. Its place is given back.
+    pub(crate) fallen: Option<Outcome>,
+    /// Its answer says after what time others are hedged.
+    pub(crate) hedgeable: bool,
 }
 
 impl Request<'_> {
@@ -56,7 +78,12 @@ impl Request<'_> {
 
     /// Whether the answer of the try with this stamp is waited for.
     pub(crate) fn is_awaited(&self, stamp: u32) -> bool {
-        self.stamp == stamp && self.phase == Phase::Answering
+        self.stamp == stamp && self.phase == Phase::Answering && self.fallen.is_none()
+    }
+
+    /// Whether the answer of the second try with this stamp is.
+    pub(crate) fn is_beside(&self, stamp: u32) -> bool {
+        self.beside.is_some_and(|beside| beside.stamp == stamp)
     }
 
     /// Whether it is still the one that this was due for.
@@ -71,6 +98,7 @@ pub(crate) struct Arrival {
     pub(crate) work: f64,
     pub(crate) key: Option<u64>,
     pub(crate) worker: usize,
+    pub(crate) safe: bool,
 }
 
 /// All of them.
@@ -91,14 +119,15 @@ impl<'a> Requests<'a> {
             stamp,
             born: stamp,
             arrived: arrival.at,
-            sent: 0,
             work: arrival.work,
             key: arrival.key,
             worker: arrival.worker,
-            member: 0,
-            server: 0,
+            safe: arrival.safe,
             tries: 0,
-            pass: None,
+            place: Place { member: 0, server: 0, sent: 0, pass: None },
+            beside: None,
+            fallen: None,
+            hedgeable: false,
         };
         if let Some(place) = place {
             self.all[place as usize] = request;

@@ -88,6 +88,7 @@ impl Simulation<'_> {
             pool: &plan.pools[index],
             backends,
             retry: route.map_or(&otherwise, |route| &route.retry),
+            hedge: route.and_then(|route| route.hedge.as_ref()),
             response: route.map_or(RESPONSE, |route| route.timeouts.response),
             whole: route.and_then(|route| route.timeouts.request),
         };
@@ -180,6 +181,7 @@ impl<'a> World<'a> {
                 Event::Judge => self.judge_again(),
                 Event::Alarm => self.alarm(),
                 Event::HalfOpen { server } => self.half_open(server),
+                Event::Hedge { request, stamp } => self.hedge(request, stamp),
                 Event::Turn => {
                     self.record.turn();
                     self.calendar.add(self.clock.now() + nanos_of_ms(self.scenario.bucket_ms), Event::Turn);

@@ -68,13 +68,13 @@ impl World<'_> {
             return None;
         }
         let found = self.pick(request);
-        if found == Err(NoBackend::AllFull) {
+        if matches!(found, Err(NoBackend::AllFull)) {
             return None;
         }
         self.requests.of_mut(request).turn_to(Phase::Picking);
         queue.leave(ticket, if found.is_ok() { Leaving::Served } else { Leaving::GivenUp });
         match found {
-            Ok(member) => self.send_to(request, member).err(),
+            Ok(place) => self.send_to(request, place).err(),
             Err(none) => Some(Outcome::NoneAvailable(none)),
         }
     }

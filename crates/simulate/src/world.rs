@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairlead_balance::Live;
+use fairlead_balance::{HedgePolicy, Live};
 use fairlead_plan::{Pool, Retry, spec};
 
 use crate::calendar::Calendar;
@@ -23,6 +23,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) backends: &'a [spec::Backend],
     pub(crate) retry: &'a Retry,
+    pub(crate) hedge: Option<&'a HedgePolicy>,
     /// From the request to the answer.
     pub(crate) response: Duration,
     /// Everything.

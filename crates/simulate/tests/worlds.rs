@@ -2,7 +2,7 @@
 
 mod support;
 
-use fairlead_simulate::scenario::{Checks, What};
+use fairlead_simulate::scenario::{Checks, Law, What};
 use fairlead_simulate::{Refused, Report, Simulation};
 use serde_json::json;
 use support::{World, least_time, retry, share};
@@ -25,7 +25,10 @@ fn ended(report: &Report) {
 /// Everything at once.
 fn eventful() -> World {
     let mut world = World::new(6, 4, 1_200.0, 40).judged();
+    world.pool["circuit_breaker"] =
+        json!({"error_thousandths": 500, "window_ms": 2_000, "min_requests": 20, "open_ms": 1_000});
     world.retry = retry(&[500, 503], Some(400));
+    world.hedge = json!({"after": {"percentile": 95}, "budget_thousandths": 50});
     world.response_ms = 2_000;
     world.scenario.workers = 3;
     world.scenario.safe = 0.8;
@@ -211,17 +214,20 @@ fn an_unproven_backend_gets_nothing_and_a_failed_check_takes_it_out() {
 
 #[test]
 fn a_circuit_breaker_opens_half_opens_and_closes() {
-    let errors = What::Errors { share: 0.9, status: 500, ms: None };
-    let mut world = World::new(5, 8, 500.0, 40).befalls(10, 20, errors);
-    world.pool["circuit_breaker"] =
-        json!({"error_thousandths": 500, "window_ms": 5_000, "min_requests": 20, "open_ms": 3_000});
-    let report = world.run();
-    ended(&report);
-    let (first, last) = (&report.events[0], &report.events[report.events.len() - 1]);
-    assert_eq!((first.to, first.reason.as_str()), ("open", "its circuit breaker"));
-    assert!((10_000..14_000).contains(&first.at_ms), "{first:?}");
-    assert!(last.to == "closed" && last.at_ms < 25_000, "{last:?}");
-    assert!(share(&report, 0, 15..20) < 0.01 && share(&report, 0, 30..40) > 0.19);
+    for retry in [json!(null), retry(&[500], None)] {
+        let errors = What::Errors { share: 0.9, status: 500, ms: None };
+        let mut world = World::new(5, 8, 500.0, 40).befalls(10, 20, errors);
+        world.retry = retry;
+        world.pool["circuit_breaker"] =
+            json!({"error_thousandths": 500, "window_ms": 5_000, "min_requests": 20, "open_ms": 3_000});
+        let report = world.run();
+        ended(&report);
+        let (first, last) = (&report.events[0], &report.events[report.events.len() - 1]);
+        assert_eq!((first.to, first.reason.as_str()), ("open", "its circuit breaker"));
+        assert!((10_000..14_000).contains(&first.at_ms), "{first:?}");
+        assert!(last.to == "closed" && last.at_ms < 25_000, "{last:?}");
+        assert!(share(&report, 0, 15..20) < 0.01 && share(&report, 0, 30..40) > 0.19);
+    }
 }
 
 #[test]
@@ -279,4 +285,28 @@ fn who_wants_no_more_is_obeyed_and_what_is_wrong_is_said() {
     scenario.servers.pop();
     assert!(matches!(run("app", &scenario, false), Err(Refused::Scenario(_))));
     assert!(told.len() > 10 && told[1..].is_sorted() && told.iter().all(|part| (0.0..=1.0).contains(part)));
+}
+
+#[test]
+fn hedging_takes_the_tail_away_within_its_budget() {
+    let run = |hedge| {
+        let work = Law::Lognormal { median_ms: 8.0, sigma: 1.5 };
+        let mut world = World::new(10, 16, 1_500.0, 60).work(work);
+        world.hedge = hedge;
+        world.run()
+    };
+    let without = run(json!(null));
+    let hedged = run(json!({"after": {"percentile": 95}, "budget_thousandths": 100}));
+    ended(&hedged);
+    // The work is the same at every server, so these second tries save nothing, but they keep within what they may cost.
+    let (least, most) = (hedged.requests / 50, hedged.requests / 10);
+    assert!((least..most).contains(&hedged.retries), "{}", hedged.retries);
+    assert_eq!((hedged.failed, hedged.requests), (0, without.requests));
+    let slow = |hedge| {
+        let mut world = World::new(10, 16, 1_500.0, 60).befalls(10, 50, What::Slow { factor: 10.0 });
+        world.hedge = hedge;
+        world.run().latency.p99_ms.expect("there are answers")
+    };
+    let (plain, hedged) = (slow(json!(null)), slow(json!({"after": {"ms": 60}, "budget_thousandths": 200})));
+    assert!(hedged * 2.0 < plain, "{hedged} {plain}");
 }

@@ -71,9 +71,16 @@ class Length(click.ParamType[Duration]):
     f"{', '.join(_USUAL)}.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**63), default=1, show_default=True, help="Of what is random."
+    "--seed",
+    type=click.IntRange(0, 10**9),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Of what is random.",
 )
-@click.option("--requests", type=click.IntRange(1, 10_000_000), help="How many, instead of for how long.")
+@click.option(
+    "--requests", type=click.IntRange(1, 10_000_000), metavar="N", help="How many, instead of for how long."
+)
 @click.option(
     "--duration", type=Length(), metavar="DURATION", help="For how long, instead of the scenario's."
 )

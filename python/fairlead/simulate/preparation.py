@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fairlead.compile import backends as described
 from fairlead.compile import names, spec
@@ -219,7 +219,7 @@ def _long_enough(rate: list[Json], requests: int) -> int:
 
 
 def _checks(pool: Pool, read: Read) -> Json | None:
-    checks: Any = getattr(pool, "health_check", None) or read.scenario.checks
+    checks = pool.health_check or read.scenario.checks
     if checks is None:
         return None
     return {

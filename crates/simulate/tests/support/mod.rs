@@ -17,6 +17,8 @@ pub(crate) struct World {
     pub(crate) pool: Value,
     /// How the route to it tries again.
     pub(crate) retry: Value,
+    /// And makes second tries.
+    pub(crate) hedge: Value,
     pub(crate) response_ms: u64,
     pub(crate) scenario: Scenario,
     pub(crate) seed: u64,
@@ -44,6 +46,7 @@ impl World {
         Self {
             pool: description::pool("app", &addresses),
             retry: Value::Null,
+            hedge: Value::Null,
             response_ms: 60_000,
             scenario: from_value(scenario).expect("the scenario is whole"),
             seed: 1,
@@ -79,6 +82,7 @@ impl World {
     pub(crate) fn run(&self) -> Report {
         let mut leading = description::route(&[], &[]);
         leading.retry = from_value(self.retry.clone()).expect("the retry is whole");
+        leading.hedge = from_value(self.hedge.clone()).expect("the hedge is whole");
         leading.timeouts.response_ms = self.response_ms;
         let mut spec: Spec = description::spec(vec![leading]);
         spec.pools = vec![from_value(self.pool.clone()).expect("the pool is whole")];
