@@ -1,16 +1,18 @@
-"""What checks said outlives the engine that made them, and readiness waits for what they say first."""
+"""What checks said outlives reloads and the engine that asked; readiness waits for what they say first."""
 
 import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
-from fairlead.testing.origin import Origin, answer, by_path, silent
+from fairlead.testing.origin import Exchange, Origin, answer, by_path, silent
 from support.process import Running, configuration, engines, run, write
 
 ONCE = {"path": "/health", "interval": "1h", "timeout": "30s"}
@@ -83,3 +85,30 @@ async def test_it_is_ready_when_each_check_has_a_result_or_has_had_its_time(tmp_
                 assert (await fairlead.admin("/readyz"))[0] == 200
                 assert (await states(fairlead))[2] == "unproven"
                 assert await ask(fairlead, 4) == {"well"}
+
+
+@pytest.mark.long
+async def test_a_check_each_ten_seconds_is_made_through_a_hundred_reloads_in_twenty(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    made: list[float] = []
+
+    async def checked(exchange: Exchange) -> None:
+        made.append(loop.time())
+        await exchange.answer(b"")
+
+    check = {"path": "/health", "interval": "10s"}
+    async with (
+        Origin(by_path({"/health": checked}, answer(""))) as origin,
+        before(tmp_path, check, origin) as fairlead,
+    ):
+        begun = loop.time()
+        for number in range(100):
+            whole = configuration(tmp_path, origin.address, health_check=check, max_in_flight=1000 + number)
+            await fairlead.reload(whole)
+            # The pace is the point.
+            await asyncio.sleep(max(0, begun + (number + 1) * 0.2 - loop.time()))
+        took = loop.time() - begun
+    gaps = [later - earlier for earlier, later in pairwise(made)]
+    # The first comes at once, the second at its place in the ten seconds, the others each ten seconds.
+    assert len(made) - 1 == pytest.approx(took / 10, abs=1), made
+    assert all(gap == pytest.approx(10, abs=0.5) for gap in gaps[1:]), gaps
