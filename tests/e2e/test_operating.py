@@ -206,7 +206,7 @@ async def test_a_weight_changes_shares_until_it_is_given_back(stage: Stage) -> N
     assert await shares(stage, 8) == {"app": 4, "two": 4}
 
 
-async def test_settings_survive_a_reload_and_the_death_of_either_process(stage: Stage) -> None:
+async def test_settings_survive_a_reload_and_the_death_of_the_engine(stage: Stage) -> None:
     await operate(stage, "weight", "app/two", "5")
     await operate(stage, "drain", "app/one")
     configuration = json.loads(stage.fairlead.config.read_text())
@@ -219,6 +219,25 @@ async def test_settings_survive_a_reload_and_the_death_of_either_process(stage: 
     assert await shares(stage, 4) == {"app": 0, "two": 4}
     backends = (await stage.fairlead.stats())["pools"][0]["backends"]
     assert [(one["state"], one["weight"]) for one in backends] == [("draining", 1), ("up", 5)]
+
+
+async def test_settings_are_taken_over_with_an_engine_that_is_adopted(tmp_path: Path) -> None:
+    async with Origin(answer("one")) as one, Origin(answer("two")) as two:
+        both = [{"address": one.address, "name": "one"}, {"address": two.address, "name": "two"}]
+        file, client = tmp_path / "fairlead.json", Client(str(tmp_path))
+        write(file, configuration(tmp_path, *both))
+        async with run(file, tmp_path) as first:
+            await asyncio.to_thread(client.operate, "app", "one", "drain")
+            await asyncio.to_thread(client.operate, "app", "two", "weight", {"weight": 5})
+            first.process.send_signal(signal.SIGKILL)
+            await first.process.wait()
+            async with run(file, tmp_path) as second:
+                status = await second.status()
+                assert status["engine"]["adopted"]
+                found = status["pools"][0]["backends"]
+                assert [(each["state"], each["weight"]) for each in found] == [("draining", 1), ("up", 5)]
+                assert {await Browser().text(await second.address()) for _ in range(4)} == {"two"}
+                assert (await asyncio.to_thread(client.operate, "app", "one", "undrain")).state == "up"
 
 
 async def test_a_name_that_is_not_there_is_refused_with_the_nearest(stage: Stage) -> None:
