@@ -205,7 +205,7 @@ fn one_that_drips_is_given_up_in_time() {
         let begun = clock::now();
         let (found, ()) = tokio::join!(probe(&check, &address), drip);
         assert_eq!(found.unwrap_err().to_string(), "no answer within 100ms");
-        clock::now() - begun
+        clock::now().saturating_duration_since(begun)
     });
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
