@@ -192,8 +192,8 @@ impl Shared {
     /// Takes what came of a check, wherever it was made. `true`: more results are wanted soon.
     pub(crate) fn found(&self, backend: &Key, finding: Finding) -> bool {
         let (pool, id) = backend;
-        let changing = self.checked(pool, id, finding.good, &finding.reason).unwrap_or(false);
+        let Some(wants_more) = self.checked(pool, id, finding.good, &finding.reason) else { return false };
         self.checks.note(backend, finding, clock::wall());
-        changing
+        wants_more
     }
 }

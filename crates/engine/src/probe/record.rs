@@ -38,11 +38,12 @@ impl Checks {
         self.records().iter().map(|(backend, record)| (backend.clone(), record.clone())).collect()
     }
 
+    /// A backend that is checked has a result. It may be known here only from it: who is checked is followed a moment later.
     pub(super) fn note(&self, backend: &Key, finding: Finding, at: SystemTime) {
-        if let Some(record) = self.records().get_mut(backend) {
-            *(if finding.good { &mut record.passed } else { &mut record.failed }) += 1;
-            record.last = Some((finding, at));
-        }
+        let mut records = self.records();
+        let record = records.entry(backend.clone()).or_default();
+        *(if finding.good { &mut record.passed } else { &mut record.failed }) += 1;
+        record.last = Some((finding, at));
     }
 
     pub(super) fn note_unmade(&self, backend: &Key) {
