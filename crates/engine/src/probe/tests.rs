@@ -41,7 +41,8 @@ fn check(timeout_ms: u64, port: Option<u16>, probe: &Value) -> std::sync::Arc<He
                 "interval_ms": 10_000, "fast_interval_ms": 1_000, "timeout_ms": timeout_ms, "healthy_threshold": 2,
                 "unhealthy_threshold": 3, "initially_up": false, "port": port, "probe": probe,
             },
-            "passive_health": null, "panic_threshold_thousandths": 0, "slow_start_ms": 0,
+            "affinity": null, "passive_health": null, "panic_threshold_thousandths": 0, "slow_start_ms": 0,
+            "circuit_breaker": null,
         }],
     });
     let spec: Spec = serde_json::from_value(whole).unwrap();
