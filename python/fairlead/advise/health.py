@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from fairlead.advise.hint import Hint
+from fairlead.compile.check import asks_by_http, stream_pools
 from fairlead.model import Configuration, ExecCheck, HealthCheck, HttpCheck, Pool
 
 __all__ = ["hints"]
@@ -16,13 +17,14 @@ MANY_PROGRAMS = 20
 
 def hints(configuration: Configuration) -> Iterator[Hint]:
     """What is said about ``health_check`` of ``pools``."""
+    streams = stream_pools(configuration)
     for name, pool in configuration.pools.items():
         check = pool.health_check
         if check is None:
             if pool.passive_health is None:
                 yield ("pools", name), "neither health_check nor passive_health notices a backend that fails"
             continue
-        for path, message in (*_pace(pool, check), *_question(check)):
+        for path, message in (*_pace(pool, check), *_question(check, stream=name in streams)):
             yield ("pools", name, "health_check", *path), message
 
 
@@ -47,8 +49,8 @@ def _pace(pool: Pool, check: HealthCheck) -> Iterator[tuple[tuple[str, ...], str
         )
 
 
-def _question(check: HealthCheck) -> Iterator[tuple[tuple[str, ...], str]]:
-    if isinstance(check, HttpCheck) and check.path == "/":
+def _question(check: HealthCheck, *, stream: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+    if isinstance(check, HttpCheck) and check.path == "/" and asks_by_http(check, stream=stream):
         yield (), "asks for / each time: a path made for checks, such as /health, costs less and says more"
     if isinstance(check, ExecCheck) and len(check.command) == 1 and " " in check.command[0]:
         yield ("command",), "is one name with spaces in it: no shell takes it apart, write a list"

@@ -2,12 +2,37 @@
 
 from typing import Any
 
-from fairlead.model import BodyRegex, ExecCheck, HeaderPresent, HeaderRegex, HealthCheck, HttpCheck, TcpCheck
+from fairlead.model import (
+    BodyRegex,
+    Configuration,
+    ExecCheck,
+    HeaderPresent,
+    HeaderRegex,
+    HealthCheck,
+    HttpCheck,
+    TcpCheck,
+)
 
-__all__ = ["check"]
+__all__ = ["asks_by_http", "check", "stream_pools"]
+
+_OF_HTTP = frozenset({"type", "path", "method", "host", "headers", "expect"})
 
 
-def check(wanted: HealthCheck | None) -> dict[str, Any] | None:
+def stream_pools(configuration: Configuration) -> frozenset[str]:
+    """The pools that only TCP listeners lead to: nothing says that their backends speak HTTP."""
+    by_tcp: set[str] = set()
+    by_http: set[str] = set()
+    for listener in configuration.listeners.values():
+        (by_tcp if listener.protocol == "tcp" else by_http).update(listener.pools)
+    return frozenset(by_tcp - by_http)
+
+
+def asks_by_http(wanted: HealthCheck, *, stream: bool) -> bool:
+    """Whether a check sends requests; in a pool of TCP, only if it is written so that it has to."""
+    return isinstance(wanted, HttpCheck) and not (stream and _OF_HTTP.isdisjoint(wanted.model_fields_set))
+
+
+def check(wanted: HealthCheck | None, *, stream: bool) -> dict[str, Any] | None:
     """Describe how backends are checked; None if they aren't."""
     if wanted is None:
         return None
@@ -19,13 +44,15 @@ def check(wanted: HealthCheck | None) -> dict[str, Any] | None:
         "unhealthy_threshold": wanted.unhealthy_threshold,
         "initially_up": wanted.initial == "up",
         "port": wanted.port,
-        "probe": _probe(wanted),
+        "probe": _probe(wanted, stream=stream),
     }
 
 
-def _probe(wanted: HealthCheck) -> dict[str, Any]:
+def _probe(wanted: HealthCheck, *, stream: bool) -> dict[str, Any]:
     match wanted:
         case TcpCheck():
+            return {"tcp": {}}
+        case HttpCheck() if not asks_by_http(wanted, stream=stream):
             return {"tcp": {}}
         case ExecCheck(command=command):
             return {"exec": {"command": list(command)}}

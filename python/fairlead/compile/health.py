@@ -9,11 +9,11 @@ from fairlead.units import Share
 __all__ = ["health"]
 
 
-def health(pool: Pool) -> dict[str, Any]:
+def health(pool: Pool, *, stream: bool) -> dict[str, Any]:
     """The keys of a pool that say how its backends are judged."""
     passive = pool.passive_health
     return {
-        "health_check": check(pool.health_check),
+        "health_check": check(pool.health_check, stream=stream),
         "passive_health": None
         if passive is None
         else {

@@ -10,6 +10,7 @@ from typing import Any
 from fairlead.compile.affinity import affinity
 from fairlead.compile.algorithm import algorithm
 from fairlead.compile.breaker import circuit_breaker
+from fairlead.compile.check import stream_pools
 from fairlead.compile.health import health
 from fairlead.compile.hedge import hedge
 from fairlead.compile.membership import backends
@@ -59,6 +60,7 @@ def spec(
     """
     memory = configuration.runtime.max_memory
     hints = bound_hints or {}
+    streams = stream_pools(configuration)
     return {
         "version": version,
         "max_memory_bytes": memory.bytes if memory else max_memory,
@@ -66,7 +68,7 @@ def spec(
         "drain_timeout_ms": configuration.runtime.drain_timeout.milliseconds,
         "access_log": _access_log(configuration.access_log),
         "listeners": [_listener(name, each, hints) for name, each in configuration.listeners.items()],
-        "pools": [_pool(name, each) for name, each in configuration.pools.items()],
+        "pools": [_pool(name, each, stream=name in streams) for name, each in configuration.pools.items()],
     }
 
 
@@ -204,11 +206,11 @@ def pool_spec(pool: Pool, *, zone: str | None = None) -> Json:
         "drain_timeout_ms": 0,
         "access_log": None,
         "listeners": [],
-        "pools": [_pool("pool", pool)],
+        "pools": [_pool("pool", pool, stream=False)],
     }
 
 
-def _pool(name: str, pool: Pool) -> Json:
+def _pool(name: str, pool: Pool, *, stream: bool) -> Json:
     return {
         "name": name,
         "algorithm": algorithm(pool.algorithm),
@@ -228,7 +230,7 @@ def _pool(name: str, pool: Pool) -> Json:
         "queue": queue(pool.queue),
         "affinity": affinity(pool.affinity),
         "send_proxy": None if pool.send_proxy == "none" else pool.send_proxy,
-        **health(pool),
+        **health(pool, stream=stream),
     }
 
 

@@ -154,8 +154,8 @@ class Pool(Definition):
     health_check: Annotated[
         HealthCheck | None,
         Field(
-            description="How each backend is checked; `{}` asks for `/` by HTTP. Without it: not at all, and "
-            "backends are up at once.",
+            description="How each backend is checked; `{}` asks for `/` by HTTP, or connects where only TCP "
+            "listeners lead to the pool. Without it: not at all, and backends are up at once.",
             examples=[{"path": "/health", "interval": "5s"}, {"type": "tcp"}],
         ),
     ] = None

@@ -135,3 +135,29 @@ def test_a_backend_that_the_engine_refuses_is_counted_as_in_the_file(tmp_path: P
         compiled.load(str(file), environment={}, check=refusing)
     (problem,) = error.value.problems
     assert str(problem).endswith("fairlead.yaml:6:9: pools.app.backends[1]: no")
+
+
+@pytest.mark.parametrize(
+    ("listeners", "check", "probe"),
+    [
+        ({"web": {"bind": ":1", "pool": "app"}}, {}, "http"),
+        ({"raw": {"bind": ":1", "protocol": "tcp", "pool": "app"}}, {}, "tcp"),
+        ({"raw": {"bind": ":1", "protocol": "tcp", "pool": "app"}}, {"path": "/health", "port": 81}, "http"),
+        ({"raw": {"bind": ":1", "protocol": "tcp", "pool": "app"}}, {"type": "http"}, "http"),
+        (
+            {
+                "raw": {"bind": ":1", "protocol": "tcp", "pool": "app"},
+                "web": {"bind": ":2", "pool": "app"},
+            },
+            {},
+            "http",
+        ),
+    ],
+)
+def test_a_check_without_a_type_is_by_what_the_pool_is_for(
+    listeners: dict[str, object], check: dict[str, object], probe: str
+) -> None:
+    pools = {"app": {"backends": ["10.0.0.1:1"], "health_check": check}}
+    configuration = Configuration.model_validate({"listeners": listeners, "pools": pools})
+    (pool,) = compiled.spec(configuration, version=1)["pools"]
+    assert list(pool["health_check"]["probe"]) == [probe]
