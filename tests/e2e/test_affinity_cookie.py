@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +205,34 @@ async def test_one_that_left_keeps_its_clients_until_its_drain_is_over(tmp_path:
             assert await known.text(address) == "0"
             while len((await running.stats())["pools"][0]["backends"]) > 1:
                 pass
+
+
+async def operate(running: Running, verb: str, backend: str) -> None:
+    command = (sys.executable, "-m", "fairlead", verb, f"app/{backend}", "--admin", str(running.directory))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0
+
+
+async def test_a_drained_backend_keeps_its_clients_until_the_deadline(tmp_path: Path) -> None:
+    async with origins(2) as two:
+        backends = [{"address": origin.address, "name": f"b{n}"} for n, origin in enumerate(two)]
+        async with serving(tmp_path, backends, COOKIE, drain="4s") as running:
+            address = await running.address()
+            known = Browser()
+            while await known.text(address) != "1":
+                known = Browser()
+            cookie = dict(known.cookies)
+            await operate(running, "drain", "b1")
+            assert await known.text(address) == "1"
+            assert [await Browser().text(address) for _ in range(4)] == ["0"] * 4
+            assert await known.text(address) == "1"
+            # At the deadline it is sent away, and told where it belongs now.
+            while await known.text(address) == "1":
+                pass
+            assert known.cookies != cookie
+            await operate(running, "undrain", "b1")
+            assert await known.text(address) == "0"
+            assert await Browser(cookie).text(address) == "1"
 
 
 @pytest.mark.parametrize("on_failure", ["rebalance", "fail"])

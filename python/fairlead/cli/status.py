@@ -57,6 +57,8 @@ def command(admin: str | None, *, everything: bool, as_json: bool) -> None:
     console.print(pools(status, time.time_ns() // 1_000_000, everything=everything))
     if any(pool.queue for pool in status.pools):
         console.print(queues(status))
+    if any(pool.affinity for pool in status.pools):
+        console.print(clients(status))
 
 
 def listeners(status: Status) -> Table:
@@ -106,6 +108,18 @@ def queues(status: Status) -> Table:
         if (queue := pool.queue) is not None:
             counts = (queue.waiting, queue.served, queue.timed_out, queue.refused)
             table.add_row(escape(pool.name), *(f"{count:,}" for count in counts))
+    return table
+
+
+def clients(status: Status) -> Table:
+    """A row for each pool that remembers where its clients went."""
+    table = cells.table("clients of", ">remembered", ">at most", ">forgotten early", "shared")
+    stores = {None: "no", True: "[green]yes[/]", False: "[yellow]the store is away[/]"}
+    for pool in status.pools:
+        if (affinity := pool.affinity) is not None:
+            counts = (affinity.entries, affinity.capacity, affinity.evicted)
+            store = stores[affinity.store_connected]
+            table.add_row(escape(pool.name), *(f"{count:,}" for count in counts), store)
     return table
 
 

@@ -2,8 +2,9 @@
 
 from rich.console import Console, RenderableType
 
-from fairlead.cli.status import listeners, pools, queues
+from fairlead.cli.status import clients, listeners, pools, queues
 from fairlead.model.stats import (
+    AffinityStats,
     BackendStats,
     BindStats,
     Latency,
@@ -49,6 +50,7 @@ STATUS = Status(
         ),
         PoolStats(
             name="idle",
+            affinity=AffinityStats(entries=1_200, capacity=8_000, evicted=3, store_connected=False),
             queue=QueueStats(waiting=2, served=1_234, timed_out=3, refused=4),
             backends=(
                 BackendStats(
@@ -154,3 +156,7 @@ def test_of_many_unwell_ones_the_first_are_shown_and_the_others_counted() -> Non
     shown = of(*many)
     assert len(shown) == 34
     assert shown[-1] == "… 968 more that are not well: --all"
+
+
+def test_each_pool_that_remembers_its_clients_has_a_row() -> None:
+    assert rows(clients(STATUS))[1:] == [["idle", "1,200", "8,000", "3", "the", "store", "is", "away"]]

@@ -21,6 +21,8 @@ pub(crate) struct Slot {
     index: usize,
     /// What the circuit breaker, if there is one, has let it in with and hasn't heard the end of.
     pub(super) pass: Cell<Option<Pass>>,
+    /// It was taken for a client that belongs there.
+    known: bool,
     /// It left the pool, and goes on with those it knows.
     left: bool,
 }
@@ -28,12 +30,12 @@ pub(crate) struct Slot {
 impl Slot {
     /// `index` has just been picked from `members`.
     pub(crate) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
-        Self { members, index, left: false, pass: Cell::new(None) }
+        Self { members, index, known: false, left: false, pass: Cell::new(None) }
     }
 
     /// `index` of `members` has just been taken for a client that it knows; it may have left the pool.
     pub(crate) fn known(members: Rc<LocalMembers>, index: usize, left: bool) -> Self {
-        Self { members, index, left, pass: Cell::new(None) }
+        Self { members, index, known: true, left, pass: Cell::new(None) }
     }
 
     /// What all that left are among the members that were tried: none of those that are there.
@@ -63,9 +65,10 @@ impl Slot {
         &self.members.shared.backends[self.index]
     }
 
-    /// Whether the backend takes new requests still.
+    /// Whether the backend takes requests like this one still.
     pub(crate) fn is_open(&self) -> bool {
-        self.backend().live.standing().is_open()
+        let standing = self.backend().live.standing();
+        standing.is_open() || self.known && standing.admits_known()
     }
 
     /// The head of its answer came after so long.
