@@ -1,6 +1,7 @@
 //! Behaviour on real sockets. A test holds both ends: the client's, and the backend's, which it accepts itself. So
 //! everything happens in the order it is written in, without threads of its own and without waiting for time to pass.
 
+mod affinity;
 mod bodies;
 mod failures;
 mod forwarding;
