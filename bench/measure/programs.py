@@ -93,7 +93,13 @@ def origin(core: str = OTHER_CORE, arguments: tuple[str, ...] = ()) -> Iterator[
         yield process.stdout.readline().decode().split()[1]
 
 
-def _render(template: str, values: dict[str, object], target: Path) -> Path:
+NGINX_STREAM = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+"""Where Debian has it; elsewhere it is built in."""
+
+
+def _render(scenario: Scenario, template: str, values: dict[str, object], target: Path) -> Path:
+    if scenario.mode != "http":
+        template = f"{scenario.mode}/{template}"
     target.write_text(string.Template((BENCH / "peers" / template).read_text()).substitute(values))
     return target
 
@@ -112,8 +118,13 @@ def _nginx(scenario: Scenario, values: dict[str, object], directory: Path) -> li
         servers.append(f"server {{ listen {listen} default_server backlog=4096; return 404; }}")
     else:
         servers = [f"server {{ listen {listen} backlog=4096; location / {{ proxy_pass http://app; }} }}"]
-    values |= {"servers": "\n".join(servers), "buffer": "64k" if scenario.large_bodies else "8k"}
-    config = _render("nginx.conf", values, directory / "nginx.conf")
+    modules = f"load_module {NGINX_STREAM};" if scenario.mode == "tcp" and NGINX_STREAM.exists() else ""
+    values |= {
+        "modules": modules,
+        "servers": "\n".join(servers),
+        "buffer": "64k" if scenario.large_bodies else "8k",
+    }
+    config = _render(scenario, "nginx.conf", values, directory / "nginx.conf")
     return [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(config), "-p", str(directory)]
 
 
@@ -124,7 +135,7 @@ def _haproxy(scenario: Scenario, values: dict[str, object], directory: Path) -> 
         routing.write_text("".join(f"{host}{path} app\n" for host, path in scenario.targets()))
         routes = f"  use_backend %[base,map_beg({routing},app)]"
     values |= {"routes": routes, "bufsize": 65536 if scenario.large_bodies else 16384}
-    config = _render("haproxy.cfg", values, directory / "haproxy.cfg")
+    config = _render(scenario, "haproxy.cfg", values, directory / "haproxy.cfg")
     return [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", str(config)]
 
 
@@ -136,7 +147,7 @@ def _envoy(scenario: Scenario, values: dict[str, object], directory: Path) -> li
         f'            - {{name: "{host}", domains: ["{host}"], routes: [{", ".join(routes)}]}}'
         for host, routes in by_host.items()
     )
-    config = _render("envoy.yaml", values, directory / "envoy.yaml")
+    config = _render(scenario, "envoy.yaml", values, directory / "envoy.yaml")
     envoy = [str(BIN / "envoy"), "-c", str(config), "--concurrency", "1", "--use-dynamic-base-id"]
     return [*envoy, "-l", "critical"]
 
@@ -144,7 +155,7 @@ def _envoy(scenario: Scenario, values: dict[str, object], directory: Path) -> li
 def _fairlead(scenario: Scenario, values: dict[str, object], directory: Path) -> list[str]:
     routes = [f"      - {{match: {{host: {h}, path: {p}/*}}, pool: app}}" for h, p in scenario.targets()]
     values["routes"] = "\n".join(["    routes:", *routes]) if routes else "    pool: app"
-    config = _render("fairlead.yaml", values, directory / "fairlead.yaml")
+    config = _render(scenario, "fairlead.yaml", values, directory / "fairlead.yaml")
     return [str(BIN / "fairlead"), "run", str(config)]
 
 

@@ -11,6 +11,7 @@ class Scenario:
 
     Attributes:
         kind: `request` (CPU a request beside the peers), `two_workers`, `idle`, `reload` or `pick`.
+        mode: `http`, or `tcp`: the same requests through programs that don't read them.
         bar: highest ratio to the best peer's CPU for the same work.
         own_bar: highest ratio to another figure of our own.
         excess_bar: highest ratio to the best peer's CPU beyond the bare relay's.
@@ -20,6 +21,7 @@ class Scenario:
     name: str
     title: str
     kind: str = "request"
+    mode: str = "http"
     bar: float | None = None
     own_bar: float | None = None
     excess_bar: float | None = None

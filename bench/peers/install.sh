@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 missing=()
 command -v nginx >/dev/null || missing+=(nginx-light)
+test -e /usr/lib/nginx/modules/ngx_stream_module.so || missing+=(libnginx-mod-stream)
 command -v haproxy >/dev/null || missing+=(haproxy)
 command -v strace >/dev/null || missing+=(strace)
 if [ ${#missing[@]} -gt 0 ]; then
