@@ -137,3 +137,32 @@ async def test_nothing_that_a_client_sends_leaves_its_line_or_field(tmp_path: Pa
 
 async def test_sample_of_nothing_logs_nothing(tmp_path: Path) -> None:
     assert await Logged(tmp_path, "json", sample="0%").after(REQUEST, REQUEST) == []
+
+
+async def test_session_of_a_tcp_listener_is_a_line_when_it_is_over(tmp_path: Path) -> None:
+    async with Backend() as backend:
+        config = tmp_path / "fairlead.json"
+        path = tmp_path / "access.log"
+        wanted = configuration(tmp_path, backend.address)
+        wanted["listeners"]["web"]["protocol"] = "tcp"
+        write(config, {**wanted, "access_log": {"path": str(path)}})
+        async with run(config, tmp_path) as fairlead:
+            client = await Peer.connect(await fairlead.address())
+            peer = await backend.accepted()
+            client.send(b"12345")
+            assert await peer.read(5) == b"12345"
+            peer.send(b"123")
+            assert await client.read(3) == b"123"
+            assert not path.exists() or path.read_text() == ""
+            client.finish()
+            await peer.end()
+            peer.finish()
+            await client.end()
+            await client.closed()
+            assert await fairlead.stop() == 0
+    (line,) = path.read_text().splitlines()
+    found: dict[str, Any] = json.loads(line)
+    assert (found["client"], found["backend"], found["tries"]) == ("127.0.0.1", backend.address, 1)
+    assert (found["request_bytes"], found["response_bytes"], found["status"]) == (5, 3, 0)
+    assert (found["reason"], found["blame"], found["method"]) == ("the client closed", None, None)
+    assert found["connect"] > 0
