@@ -156,9 +156,9 @@ class ListenerBase(Definition):
     accept_proxy: Annotated[
         Literal["none", "optional", "required"],
         Field(
-            description="Whether a proxy in `trusted`, or one that came by a Unix socket, says who "
-            "the client is in a PROXY header (version 1 or 2) before everything else. `required`: whoever doesn't "
-            "is closed, and so is everybody else; `optional` is for `http` only."
+            description="Whether a proxy in `trusted`, or one that came by a Unix socket, says who the "
+            "client is in a PROXY header (version 1 or 2) before everything else. `required`: whoever "
+            "doesn't is closed, and so is everybody else; `optional` is for `http` only."
         ),
     ] = "none"
     max_connections: Annotated[

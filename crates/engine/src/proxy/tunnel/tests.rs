@@ -117,7 +117,7 @@ fn a_flood_is_spliced_and_a_message_after_it_is_copied() {
             (client_peer, backend_peer)
         };
         let summary = async { tunnel(ends.0, ends.1, &terms, |_| {}).await };
-        let (summary, _) = tokio::join!(summary, async { drop(session.await) });
+        let (summary, ()) = tokio::join!(summary, async { drop(session.await) });
         assert!(summary.moved.spliced > 4_000_000, "{summary:?}");
         assert!(summary.moved.spliced <= 8_000_007, "{summary:?}");
     });
