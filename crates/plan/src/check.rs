@@ -101,7 +101,12 @@ impl HealthCheck {
 
 /// A check on a port can't be made where there are none.
 pub(crate) fn check_backends(pool: &spec::Pool, at: Place<'_>, errors: &mut Errors) {
-    if pool.health_check.as_ref().is_none_or(|check| check.port.is_none()) {
+    let Some(check) = &pool.health_check else { return };
+    if check.port.is_none() {
+        if pool.send_proxy.is_some() && matches!(check.probe, spec::Probe::Http(_)) {
+            let message = "asks without the PROXY header that backends are sent: give it a port of its own, or type: tcp";
+            errors.add(at.key("health_check"), message);
+        }
         return;
     }
     let is_unix = |backend: &&spec::Backend| matches!(backend.address, spec::BackendAddress::Unix(_));

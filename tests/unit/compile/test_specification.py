@@ -32,6 +32,33 @@ def configured(**pool: object) -> Configuration:
     )
 
 
+@pytest.mark.parametrize(
+    ("listeners", "check", "probe"),
+    [
+        ({"sql": "tcp"}, {}, "tcp"),
+        ({"sql": "tcp"}, {"port": 80}, "tcp"),
+        ({"sql": "tcp"}, {"path": "/health"}, "http"),
+        ({"sql": "tcp"}, {"type": "http"}, "http"),
+        ({"sql": "tcp", "web": "http"}, {}, "http"),
+        ({"web": "http"}, {}, "http"),
+    ],
+)
+def test_a_check_that_says_nothing_is_a_connection_where_there_are_no_requests(
+    listeners: dict[str, str], check: dict[str, object], probe: str
+) -> None:
+    configuration = Configuration.model_validate(
+        {
+            "listeners": {
+                name: {"bind": f":{port}", "protocol": protocol, "pool": "app"}
+                for port, (name, protocol) in enumerate(listeners.items(), 8000)
+            },
+            "pools": {"app": {"backends": ["127.0.0.1:1"], "health_check": check}},
+        }
+    )
+    (pool,) = compiled.spec(configuration, version=1)["pools"]
+    assert list(pool["health_check"]["probe"]) == [probe]
+
+
 def test_a_free_port_is_asked_for_again_and_a_given_one_is_not_hinted() -> None:
     configuration = Configuration.model_validate(
         {
