@@ -14,9 +14,14 @@ from fairlead.model.event import Event
 
 
 @asynccontextmanager
-async def streaming(path: Path, streams: Streams, log: EventLog) -> AsyncIterator[ClientSession]:
+async def streaming(
+    path: Path, streams: Streams, log: EventLog, ended: asyncio.Event | None = None
+) -> AsyncIterator[ClientSession]:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await streams.serve(request, log.reader())
+        response = await streams.serve(request, log.reader())
+        if ended is not None:
+            ended.set()
+        return response
 
     async def wait_longer(request: web.Request) -> web.StreamResponse:
         return await patient.serve(request, log.reader())
@@ -68,7 +73,8 @@ async def test_a_reader_that_fell_behind_is_told_so_and_its_stream_ends(tmp_path
 async def test_a_reader_that_takes_nothing_is_cut_off_and_holds_up_nobody(tmp_path: Path) -> None:
     log = EventLog()
     streams = Streams(write_seconds=0.05)
-    async with streaming(tmp_path / "s", streams, log) as session, session.get("/") as stuck:
+    ended = asyncio.Event()
+    async with streaming(tmp_path / "s", streams, log, ended) as session, session.get("/") as stuck:
         await stuck.content.readuntil(b"\n\n")
         async with session.get("/patient") as quick:
             await quick.content.readuntil(b"\n\n")
@@ -78,6 +84,8 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_holds_up_nobody(tmp_pa
             for _ in range(8):
                 log.append("trouble", {"message": large})
                 await _whole_event(quick.content)
+            # Read before it is cut off, it would only be slow.
+            await ended.wait()
             with pytest.raises((ClientPayloadError, ConnectionError)):
                 await stuck.read()
             log.append("applied", {"version": 1})
