@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LARGEST_HEAD = 1024 * 1024
+_TURNS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +183,14 @@ class Origin:
         if self._server is None:
             return
         self._server.close()
+        # A connection accepted just now gets its task within a few turns of the loop.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        # A transport that was closed lets go of its socket in the loop's next turn.
+        await asyncio.sleep(0)
         self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
