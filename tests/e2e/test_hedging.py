@@ -283,7 +283,8 @@ async def test_the_tail_that_single_backends_make_is_cut(tmp_path: Path) -> None
         ]
         file = tmp_path / "fairlead.json"
         whole = configuration(tmp_path, *(origin.address for origin in origins))
-        routes = [{"pool": "app"}, {"pool": "app", "hedge": {"after": "p95", "budget": "10%"}}]
+        # A percentile would be that of a machine that is busy with other tests, too.
+        routes = [{"pool": "app"}, {"pool": "app", "hedge": {"after": "250ms", "budget": "10%"}}]
         whole["listeners"] = {
             name: {"bind": f"127.0.0.{number}:0", "routes": [route]}
             for number, (name, route) in enumerate(zip(("plain", "web"), routes, strict=True), 1)
