@@ -154,7 +154,8 @@ impl Connection {
             client.guard.uses(None);
             match next {
                 Next::Idle => *self = Self::waiting(client),
-                Next::Close => {}
+                // What was kept back to leave with the end must leave before closing finds something unread, and resets.
+                Next::Close => _ = client.stream.shutdown_write(),
                 Next::Linger => {
                     let drain = Box::pin(async move { linger::drain(&client).await });
                     *self = Self::Lingering(Box::new(Lingering { worker, drain }));
