@@ -182,10 +182,14 @@ class Origin:
         """Refuse new connections and cut the open ones."""
         if self._server is None:
             return
-        self._server.close()
-        # A connection accepted just now gets its task within a few turns of the loop.
+        # Accept no more, but give what was accepted just now its task, some turns of the loop later: a server
+        # that is closed in between loses such a connection, open.
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening)
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+        self._server.close()
         for task in self._open:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)

@@ -1,6 +1,9 @@
 """The origin behaves as told."""
 
 import asyncio
+import gc
+import socket
+import sys
 
 import pytest
 from aiohttp import ClientError, ClientSession
@@ -66,3 +69,20 @@ async def test_a_silent_one_ends_with_the_origin() -> None:
         await origin.stop()
         with pytest.raises(ClientError):
             await asking
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_connection_that_comes_as_the_origin_stops_is_not_left_open(
+    turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", left.append)
+    origin = Origin(answer("hello"))
+    async with origin:
+        host, _, port = origin.address.rpartition(":")
+        with socket.create_connection((host, int(port))):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await origin.stop()
+    gc.collect()
+    assert not left
