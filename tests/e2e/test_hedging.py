@@ -30,6 +30,7 @@ CONFIGURATION = {
         "observed": _listener("observed", after="p95", budget="100%"),
         "limited": _listener("limited", after="300ms", budget="100%"),
         "broken": _listener("broken", after="50ms", budget="100%"),
+        "told": _listener("told", after="50ms", budget="100%"),
     },
     "pools": {
         "app": BOTH,
@@ -41,6 +42,7 @@ CONFIGURATION = {
             "passive_health": "off",
         },
         "observed": BOTH,
+        "told": {**BOTH, "send_proxy": "v1"},
         "limited": {
             **BOTH,
             "max_in_flight": 1,
@@ -242,6 +244,20 @@ async def test_what_a_breaker_tries_is_not_hedged(stage: Stage) -> None:
     peer.send(FIRST)
     assert (await client.answer()).body == b"first"
     assert (await _backend(stage, "broken", 0))["breaker"] == "closed"
+
+
+async def test_the_second_backend_is_told_who_the_client_is_as_the_first_one_is(stage: Stage) -> None:
+    client = await stage.client("told")
+    client.send(GET)
+    first = await stage.backends["slow"].accepted()
+    second = await stage.backend.accepted()
+    headers = [await peer.reader.readline() for peer in (first, second)]
+    host, port = client.writer.get_extra_info("sockname")
+    assert all(header.startswith(f"PROXY TCP4 {host} ".encode()) for header in headers)
+    assert all(f" {port} ".encode() in header for header in headers)
+    await second.request()
+    second.send(OK)
+    assert (await client.answer()).body == b"ok"
 
 
 async def test_after_enough_answers_the_observed_percentile_decides(stage: Stage) -> None:

@@ -1,25 +1,28 @@
 //! A backend for a request, and a connection to it: an idle one if there is one, else a new one.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use fairlead_balance::health::Report;
-use fairlead_balance::{Ask, Attempts, Outcome};
-use fairlead_plan::Bonds;
+use fairlead_balance::{Ask, Attempts, Cursor, NoBackend, Outcome, Picker};
 use fairlead_plan::spec::SendProxy;
+use fairlead_plan::{Bonds, Pool};
 
 use super::account::Account;
 use super::announce;
 use super::breaking;
 use super::exchange::{Gone, Order, Trouble};
 use super::slot::Slot;
-use crate::clock::{self, Phase};
+use crate::clock::{self, Deadline, Phase};
 use crate::http::connection::Client;
 use crate::http::failure::Failure;
 use crate::io::Fault;
+use crate::published::LocalMembers;
 use crate::upstream::{Connection, DialFailure};
+use crate::worker::Worker;
 
 /// What a backend is picked by.
 #[derive(Clone, Copy)]
@@ -42,21 +45,28 @@ pub(super) fn pick(order: &Order<'_>, attempts: &Attempts<'_>, choice: Choice) -
         Choice::Home(value) => Some(value),
     };
     let ask = Ask { tried: attempts.tried(), key };
+    let picked = pick_from(&members, (table, cursor), &ask, &order.route.pool.plan, &order.client.worker);
+    let slot = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
+    order.client.guard.uses(Some(&slot.backend().live));
+    Ok(slot)
+}
+
+/// Takes a place by a picker of `members` and this worker's place in it, at a backend whose breaker lets it in.
+pub(crate) fn pick_from(
+    members: &Rc<LocalMembers>,
+    (table, cursor): (&Picker, &RefCell<Cursor>),
+    ask: &Ask<'_>,
+    pool: &Pool,
+    worker: &Worker,
+) -> Result<Slot, NoBackend> {
     loop {
-        let picked = table.pick(
-            &ask,
-            &mut cursor.borrow_mut(),
-            &mut *order.client.worker.rng.borrow_mut(),
-            clock::recently(),
-        );
-        let index = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
-        let slot = Slot::picked(Rc::clone(&members), index);
-        // Whose trial another request has taken meanwhile isn't picked again.
-        if !breaking::admits(order, &slot) {
-            continue;
+        let index =
+            table.pick(ask, &mut cursor.borrow_mut(), &mut *worker.rng.borrow_mut(), clock::recently())?;
+        let slot = Slot::picked(Rc::clone(members), index);
+        // Whose trial another has taken meanwhile isn't picked again.
+        if breaking::lets_in(pool, &slot) {
+            return Ok(slot);
         }
-        order.client.guard.uses(Some(&slot.backend().live));
-        return Ok(slot);
     }
 }
 
@@ -76,27 +86,29 @@ pub(super) async fn connect(
         return Ok(idle);
     }
     let before = clock::now();
-    let mut dialing =
-        pin!(upstreams.dial(slot.backend(), order.route.pool.plan.connect, &order.client.deadline));
-    let dialed = poll_fn(|cx| {
-        if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
-            return Poll::Ready(Some(dialed));
+    let mut making = pin!(make(order, slot, &order.client.deadline));
+    let made = poll_fn(|cx| {
+        if let Poll::Ready(made) = making.as_mut().poll(cx) {
+            return Poll::Ready(Some(made));
         }
         gone.as_mut().poll(cx).map(|()| None)
     })
     .await;
-    match dialed {
-        None => Err(Failure::CLIENT_GONE.into()),
-        Some(Ok(connection)) => {
-            account.connect = Some(clock::now().saturating_duration_since(before));
-            slot.counters().connects.add(1);
-            if let Some(version) = order.route.pool.plan.send_proxy {
-                announce(order, version, &connection, slot).await?;
-            }
-            Ok(connection)
-        }
-        Some(Err(error)) => Err(dial_failed(error.failure, order, slot)),
+    let connection = made.ok_or(Failure::CLIENT_GONE)??;
+    account.connect = Some(clock::now().saturating_duration_since(before));
+    Ok(connection)
+}
+
+/// A new connection to the backend of `slot`, on which it is said who the client is where the pool wants that.
+pub(super) async fn make(order: &Order<'_>, slot: &Slot, deadline: &Deadline) -> Result<Connection, Trouble> {
+    let pool = &order.route.pool.plan;
+    let dialed = order.client.worker.upstreams.dial(slot.backend(), pool.connect, deadline).await;
+    let connection = dialed.map_err(|error| dial_failed(error.failure, order, slot))?;
+    slot.counters().connects.add(1);
+    if let Some(version) = pool.send_proxy {
+        announce(order, version, &connection, slot, deadline).await?;
     }
+    Ok(connection)
 }
 
 /// Says who the client is, before everything else.
@@ -105,8 +117,9 @@ async fn announce(
     version: SendProxy,
     connection: &Connection,
     slot: &Slot,
+    deadline: &Deadline,
 ) -> Result<(), Trouble> {
-    let Client { stream, told, deadline, .. } = order.client;
+    let Client { stream, told, .. } = order.client;
     let mut header = connection.input.sibling();
     announce::Client { stream, told: told.as_deref(), name: None }.announce(version, header.tail());
     match connection.stream.write_all(deadline, header.filled()).await {
@@ -118,7 +131,7 @@ async fn announce(
 }
 
 /// What it means that a connection to the backend of `slot` wasn't made.
-pub(super) fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble {
+fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble {
     let timed_out = match failure {
         // Ours: another backend would do no better.
         DialFailure::Resource(_) => return Failure::NO_RESOURCES.into(),

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::account::Account;
 use super::awaiting::{Obstacle, blame, poll_try};
-use super::connect::{Choice, dial_failed, pick};
+use super::connect::{Choice, make, pick};
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
 use super::sending::Sending;
 use super::slot::Slot;
@@ -230,16 +230,5 @@ async fn connect(order: &Order<'_>, slot: &Slot) -> Option<Connection> {
     if let Some(idle) = worker.upstreams.take_idle(slot.backend()) {
         return Some(idle);
     }
-    let deadline = worker.wheel.deadline();
-    let dialed = worker.upstreams.dial(slot.backend(), order.route.pool.plan.connect, &deadline).await;
-    match dialed {
-        Ok(connection) => {
-            slot.counters().connects.add(1);
-            Some(connection)
-        }
-        Err(error) => {
-            let _ = dial_failed(error.failure, order, slot);
-            None
-        }
-    }
+    make(order, slot, &worker.wheel.deadline()).await.ok()
 }

@@ -7,7 +7,7 @@ mod affinity;
 pub(crate) mod announce;
 mod awaiting;
 pub(crate) mod breaking;
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod exchange;
 mod hedge;
 pub(crate) mod key;

@@ -2,7 +2,6 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use fairlead_balance::health::Report;
@@ -14,7 +13,7 @@ use super::end::End;
 use super::session::Client;
 use super::sni;
 use crate::clock::{self, Phase};
-use crate::proxy::breaking;
+use crate::proxy::connect::pick_from;
 use crate::proxy::key;
 use crate::proxy::slot::Slot;
 use crate::proxy::waiting::{QueueFull, in_line};
@@ -117,21 +116,12 @@ impl Seek<'_> {
     /// Takes a place at a backend that was not tried yet.
     fn pick(&self, attempts: &Attempts<'_>) -> Result<Slot, Trouble> {
         let members = self.route.pool.members();
-        loop {
-            let picked = members.shared.picker.pick(
-                &Ask { tried: attempts.tried(), key: self.key },
-                &mut members.cursor.borrow_mut(),
-                &mut *self.client.worker.rng.borrow_mut(),
-                clock::recently(),
-            );
-            let index = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
-            let slot = Slot::picked(Rc::clone(&members), index);
-            // Whose trial another has taken meanwhile isn't picked again.
-            if breaking::lets_in(&self.route.pool.plan, &slot) {
-                self.client.guard.uses(Some(&slot.backend().live));
-                return Ok(slot);
-            }
-        }
+        let table = (&members.shared.picker, &members.cursor);
+        let ask = Ask { tried: attempts.tried(), key: self.key };
+        let picked = pick_from(&members, table, &ask, &self.route.pool.plan, &self.client.worker);
+        let slot = picked.map_err(|none| Trouble::Try(Outcome::NoneAvailable(none)))?;
+        self.client.guard.uses(Some(&slot.backend().live));
+        Ok(slot)
     }
 
     /// The same, as soon as there is one.
