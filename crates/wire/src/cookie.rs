@@ -37,7 +37,9 @@ fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|&byte| byte == b';')
 }
 
-fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+/// The value of a pair `name=value`, which parameters of a query are too. One without `=` has an empty value.
+#[must_use]
+pub fn value_of<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     match pair.strip_prefix(name)? {
         [] => Some(&[]),
         [b'=', value @ ..] => Some(value),

@@ -60,15 +60,7 @@ impl Source<'_> {
 
 /// The value of a parameter, as it was sent: percent-encodings of the same text are different keys.
 fn parameter<'a>(query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    query.split(|&byte| byte == b'&').find_map(|pair| value(pair, name))
-}
-
-fn value<'a>(pair: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    match pair.strip_prefix(name)? {
-        [] => Some(&[]),
-        [b'=', value @ ..] => Some(value),
-        _ => None,
-    }
+    query.split(|&byte| byte == b'&').find_map(|pair| cookie::value_of(pair, name))
 }
 
 #[cfg(test)]
