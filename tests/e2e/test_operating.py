@@ -13,7 +13,7 @@ import pytest
 
 from fairlead.admin.client import Client
 from fairlead.testing.origin import Origin, answer
-from support.backend import OK, answering
+from support.backend import OK, SWITCHING, UPGRADE, answering
 from support.browser import Browser
 from support.process import configuration, engines, run, write
 from support.stage import staged
@@ -33,8 +33,6 @@ CONFIGURATION: dict[str, Any] = {
     },
 }
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
-SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
 
 
 @pytest.fixture

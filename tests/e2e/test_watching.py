@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from support.backend import OK, answering
+from support.backend import OK, SWITCHING, UPGRADE, answering
 from support.stage import staged
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ CONFIGURATION: dict[str, Any] = {
     },
 }
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
-SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
 
 
 @pytest.fixture

@@ -190,3 +190,19 @@ class Peer:
         while (line := await self.reader.readuntil(b"\r\n")) != b"\r\n":
             trailers.append(parse_field(line.removesuffix(b"\r\n").decode("latin-1")))
         return tuple(trailers)
+
+
+async def ends_by_silence_alone(client: Peer, peer: Peer, limit: float) -> None:
+    """See two ends of a tunnel stay open while one of them speaks, and closed when neither has for long."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    # Longer than the limit in all, but never silent for that long.
+    for _ in range(4):
+        await asyncio.sleep(limit / 2)
+        peer.send(b"x")
+        assert await client.read(1) == b"x"
+    assert loop.time() - began > limit
+    silent = loop.time()
+    assert await client.is_closed()
+    assert await peer.is_closed()
+    assert limit - 0.05 <= loop.time() - silent < limit + 2
