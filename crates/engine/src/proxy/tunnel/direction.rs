@@ -23,6 +23,8 @@ pub(super) struct Direction {
     spliced: u64,
     /// Received since the source was last found empty.
     burst: u64,
+    /// Received before, as far back as it came in bursts of a [`TRICKLE`] and more.
+    flow: u64,
     way: Way,
     state: State,
 }
@@ -48,7 +50,7 @@ enum State {
 
 impl Direction {
     pub(super) fn new(first: Buffer) -> Self {
-        Self { first, moved: 0, spliced: 0, burst: 0, way: Way::Copy, state: State::Open }
+        Self { first, moved: 0, spliced: 0, burst: 0, flow: 0, way: Way::Copy, state: State::Open }
     }
 
     /// Bytes handed to the sink.
@@ -157,7 +159,7 @@ impl Direction {
         terms: &Terms<'_>,
     ) -> Poll<Result<usize, Fault>> {
         if matches!(self.way, Way::Flood)
-            || (matches!(self.way, Way::Copy) && self.burst >= splice::WORTHWHILE)
+            || (matches!(self.way, Way::Copy) && self.flow + self.burst >= splice::WORTHWHILE)
         {
             input.release();
             self.way = Pipes::take(terms.pipes).map_or(Way::Copy, Way::Splice);
@@ -179,10 +181,13 @@ impl Direction {
 
     /// The source has nothing more for now: what the next bytes come into is chosen anew.
     fn rest(&mut self) {
+        // Polled again for the other direction's sake, while nothing came, it knows nothing new.
+        let flows = self.burst == 0 || self.burst >= TRICKLE;
         if matches!(self.way, Way::Splice(_) | Way::Flood) {
             // Given back, so that as many directions may flow as there are pipes, and any number may wait.
-            self.way = if self.burst >= TRICKLE { Way::Flood } else { Way::Copy };
+            self.way = if flows { Way::Flood } else { Way::Copy };
         }
+        self.flow = if flows { self.flow.saturating_add(self.burst) } else { 0 };
         self.burst = 0;
     }
 }
