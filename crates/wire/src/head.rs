@@ -148,7 +148,7 @@ impl Head {
             .map(|field| self.text(field.value))
     }
 
-    fn live(&self) -> impl Iterator<Item = &Field> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| !field.removed)
     }
 

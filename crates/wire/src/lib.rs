@@ -1,4 +1,5 @@
-//! Bytes to meaning and back: HTTP/1.1 heads and bodies, paths, forwarding fields, and what stands before a protocol.
+//! Bytes to meaning and back: HTTP/1.1 heads and bodies, HTTP/2 field lists, paths, forwarding fields, and what stands
+//! before a protocol.
 //!
 //! Nothing here touches a socket, a clock or a runtime: functions take bytes and give events, so every rule of
 //! the protocol can be tested byte by byte, fuzzed, and put under any event loop.
@@ -7,6 +8,7 @@
 //! - [`head`]: one owned buffer and spans into it; what every protocol reads into and writes from
 //! - [`name`]: the field names that the data plane itself acts on, told apart once, when a head is parsed
 //! - [`http1`]: RFC 9112: heads in, heads out, bodies in and out of their framing
+//! - [`http2`]: RFC 9113: field lists in, field lists out
 //! - [`path`]: the form of a path that routes are matched on
 //! - [`cookie`]: cookies in fields
 //! - [`forwarded`]: who the client is, behind trusted proxies, and how that is told to backends
@@ -20,11 +22,15 @@ pub mod client_hello;
 pub mod cookie;
 pub mod forwarded;
 pub mod head;
+mod host;
 pub mod http1;
+pub mod http2;
 pub mod name;
 pub mod path;
 pub mod proxy_protocol;
 mod refusal;
+mod syntax;
+mod trailer;
 
 pub use head::{Head, Version};
 pub use name::Known;

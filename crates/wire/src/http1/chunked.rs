@@ -3,10 +3,10 @@
 
 use super::body::Step;
 use super::parse::Limits;
-use super::syntax::{self, VALUE};
 use super::trailer::Trailers;
 use crate::head::Head;
 use crate::refusal::Refusal;
+use crate::syntax::{self, VALUE};
 
 /// Digits of the largest chunk size that 64 bits hold; no sender pads beyond it.
 const MAX_SIZE_DIGITS: u8 = 16;

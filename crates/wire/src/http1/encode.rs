@@ -99,7 +99,7 @@ fn fields(head: &Head, framing: Framing, out: &mut Vec<u8>) {
     }
 }
 
-fn decimal(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn decimal(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {

@@ -1,9 +1,9 @@
 //! One field line (RFC 9112 5), the same in heads and in trailers.
 
-use super::syntax::{self, TOKEN};
 use crate::head::{Field, Span};
 use crate::name::Known;
 use crate::refusal::Refusal;
+use crate::syntax::{self, TOKEN};
 
 /// Reads the field on `buf[start..end]`, a line without its CRLF, which follows it in `buf`.
 pub(super) fn parse(buf: &[u8], start: usize, end: usize) -> Result<Field, Refusal> {

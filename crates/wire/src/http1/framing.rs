@@ -1,9 +1,9 @@
 //! Where a message ends (RFC 9112 6.3), and the few fields that decide it.
 
-use super::syntax::{self, TOKEN};
 use crate::head::{Head, Version};
 use crate::name::Known;
 use crate::refusal::Refusal;
+use crate::syntax::{self, TOKEN};
 
 /// How a message's body is delimited as it was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

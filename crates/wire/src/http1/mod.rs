@@ -10,9 +10,7 @@ pub mod parse;
 mod chunked;
 mod field_line;
 mod framing;
-mod host;
 mod start_line;
-mod syntax;
 mod target;
 mod trailer;
 

@@ -4,8 +4,9 @@
 use std::ops::Range;
 
 use super::framing::{Body, Survey};
-use super::{field_line, host, start_line, target};
+use super::{field_line, start_line, target};
 use crate::head::{Head, Span, Version};
+use crate::host;
 use crate::name::Known;
 use crate::refusal::Refusal;
 
@@ -250,7 +251,8 @@ fn check_hosts(survey: &Survey, head: &Head) -> Result<(), Refusal> {
     }
 }
 
-fn expects_continue(head: &mut Head) -> Result<bool, Refusal> {
+/// Whether the client waits for a 100 before it sends its body; what else it expects is refused.
+pub(crate) fn expects_continue(head: &mut Head) -> Result<bool, Refusal> {
     if head.version == Version::Http10 {
         // RFC 9110 10.1.1: it is ignored, and so can't go on in what will be an HTTP/1.1 request.
         head.remove_known(Known::Expect);

@@ -1,9 +1,9 @@
 //! Request lines and status lines (RFC 9112 3 and 4): exactly one space between the parts, nothing before or
 //! after them.
 
-use super::syntax::{self, TOKEN};
 use crate::head::Version;
 use crate::refusal::Refusal;
+use crate::syntax::{self, TOKEN};
 
 /// The parts of a request line, as offsets in it.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! Request targets (RFC 9112 3.2): which form it is, and the origin-form that is matched and sent on.
 
-use super::host;
-use super::syntax::{self, PATH, TARGET};
 use crate::head::{Head, Span};
+use crate::host;
 use crate::refusal::Refusal;
+use crate::syntax::{self, TARGET};
 
 /// Sets the head's target, origin-form and authority from `buf[start..end]`.
 pub(super) fn parse(buf: &[u8], start: usize, end: usize, head: &mut Head) -> Result<(), Refusal> {
@@ -27,17 +27,10 @@ pub(super) fn parse(buf: &[u8], start: usize, end: usize, head: &mut Head) -> Re
 }
 
 fn origin_form(buf: &[u8], start: usize, end: usize, head: &mut Head) -> Result<(), Refusal> {
-    let path_end = start + syntax::run(PATH, &buf[start..end]);
-    let query_fits = match buf[path_end..end].first() {
-        None => true,
-        Some(b'?') => syntax::all(TARGET, &buf[path_end..end]),
-        Some(_) => false,
-    };
-    if !query_fits {
-        return Err(Refusal::malformed("invalid character in the target", "RFC 9112 3.2"));
-    }
+    let path_length = syntax::path_length(&buf[start..end])
+        .ok_or(Refusal::malformed("invalid character in the target", "RFC 9112 3.2"))?;
     head.path_and_query = Span::new(start, end);
-    head.path_end = path_end as u32;
+    head.path_end = (start + path_length) as u32;
     Ok(())
 }
 

@@ -1,17 +1,17 @@
 //! Which byte may stand where: one table, one bit a class.
 
 /// `tchar` (RFC 9110 5.6.2): methods and field names.
-pub(super) const TOKEN: u8 = 1 << 0;
+pub(crate) const TOKEN: u8 = 1 << 0;
 /// `VCHAR`, `obs-text`, SP and HTAB: field values, reason phrases, chunk extensions (RFC 9110 5.5).
-pub(super) const VALUE: u8 = 1 << 1;
+pub(crate) const VALUE: u8 = 1 << 1;
 /// What a path is let in with: see [`TARGET`], without `?` and the backslash that some servers take for a slash.
-pub(super) const PATH: u8 = 1 << 2;
+pub(crate) const PATH: u8 = 1 << 2;
 /// What a request target is let in with. RFC 3986 allows fewer; `[ ] ^ { | }` and the grave accent are what
 /// browsers send unescaped and no two readers disagree on. No control character, space, quote, angle bracket,
 /// `#` or byte above 126.
-pub(super) const TARGET: u8 = 1 << 3;
+pub(crate) const TARGET: u8 = 1 << 3;
 /// `unreserved` and `sub-delims` (RFC 3986 3.2.2): a registered name, `%` and its digits apart.
-pub(super) const HOST: u8 = 1 << 4;
+pub(crate) const HOST: u8 = 1 << 4;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -49,29 +49,40 @@ const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
 }
 
 /// Whether the byte is of the class.
-pub(super) fn is(class: u8, byte: u8) -> bool {
+pub(crate) fn is(class: u8, byte: u8) -> bool {
     CLASSES[byte as usize] & class != 0
 }
 
 /// How many bytes from the start on are of the class.
-pub(super) fn run(class: u8, text: &[u8]) -> usize {
+pub(crate) fn run(class: u8, text: &[u8]) -> usize {
     text.iter().position(|&byte| !is(class, byte)).unwrap_or(text.len())
 }
 
 /// Whether there are bytes, all of the class.
-pub(super) fn all(class: u8, text: &[u8]) -> bool {
+pub(crate) fn all(class: u8, text: &[u8]) -> bool {
     !text.is_empty() && run(class, text) == text.len()
+}
+
+/// Length of the path that a target in origin-form begins with (RFC 9112 3.2.1); `None` if a character of it or of its
+/// query may not stand there. That it begins with a slash is the caller's to see.
+pub(crate) fn path_length(target: &[u8]) -> Option<usize> {
+    let length = run(PATH, target);
+    match &target[length..] {
+        [] => Some(length),
+        query @ [b'?', ..] if all(TARGET, query) => Some(length),
+        _ => None,
+    }
 }
 
 /// Whether every byte may stand in a field value. No early exit and no table: the compiler turns this into
 /// vector instructions, and nearly every value is good.
-pub(super) fn is_value(text: &[u8]) -> bool {
+pub(crate) fn is_value(text: &[u8]) -> bool {
     let bad = |byte: u8| u8::from((byte < b' ' && byte != b'\t') || byte == 0x7f);
     text.iter().fold(0, |found, &byte| found | bad(byte)) == 0
 }
 
 /// Without the spaces and tabs around it (`OWS`, RFC 9110 5.6.3).
-pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {
         text = rest;
     }
@@ -82,7 +93,7 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
 }
 
 /// A decimal number of digits only: no sign, no space, nothing that 64 bits can't hold.
-pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
     }

@@ -2,12 +2,12 @@
 
 use std::net::Ipv6Addr;
 
-use super::syntax::{self, HOST};
 use crate::refusal::Refusal;
+use crate::syntax::{self, HOST};
 
 /// Checks `uri-host [":" port]`. Empty is allowed by the grammar, and is what a client sends whose target has
 /// no authority.
-pub(super) fn check(host: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn check(host: &[u8]) -> Result<(), Refusal> {
     let rest = if let [b'[', literal @ ..] = host {
         let end = memchr::memchr(b']', literal).ok_or(invalid())?;
         check_ipv6(&literal[..end])?;
