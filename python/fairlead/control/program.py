@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import pwd
 import signal
@@ -21,6 +22,18 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _MOST_OUTPUT = 1024
 _LONGEST_REASON = 200
+
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+"""Of descriptors, processes or memory: ours, and no word about a backend."""
+
+_ADVICE = {
+    errno.ENOENT: "it or its interpreter is missing",
+    errno.EACCES: "it has to be a file that may be executed",
+    errno.ENOEXEC: "a script begins with a line such as #!/bin/sh",
+    errno.E2BIG: "give it less in `command`",
+    errno.ELOOP: "a symbolic link leads back to itself",
+}
+"""What to look for where the system's own words leave one wondering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +77,8 @@ async def run(
                 start_new_session=True,  # a group of its own, to be ended as a whole
                 **_identity(user),
             )
-        except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-            return outcome(f"cannot run {command[0]}: {error.strerror}")
-        except OSError:
-            return None
+        except OSError as error:
+            return None if error.errno in _SHORTAGES else outcome(_cannot_run(command[0], error))
         output.begin()
         try:
             async with asyncio.timeout(seconds):
@@ -127,6 +138,11 @@ class _Output:
 
 def _visible(line: str) -> Iterator[str]:
     return (character if character.isprintable() else " " for character in line)
+
+
+def _cannot_run(program: str, error: OSError) -> str:
+    advice = _ADVICE.get(error.errno or 0)
+    return f"cannot run {program}: {error.strerror}" + (f" ({advice})" if advice else "")
 
 
 def _ended(code: int) -> str:

@@ -1,5 +1,6 @@
 """Programs that check a backend, really run."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,33 @@ async def test_what_it_leaves_running_is_not_waited_for() -> None:
     assert await found("sleep 600 & echo fine") == (True, "fine")
 
 
-async def test_a_program_that_cannot_be_run_is_a_bad_result(tmp_path: Path) -> None:
-    for command, why in [("/no/such", "No such file or directory"), (str(tmp_path), "Permission denied")]:
-        outcome = await run([command], ABOUT, seconds=20.0, user=None)
+async def test_a_program_that_cannot_be_run_is_a_bad_result_that_says_why(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    bare.write_text("exit 0\n")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for each in (bare, tmp_path):
+        each.chmod(0o755)
+    for command, why in [
+        (["/no/such"], "No such file or directory (it or its interpreter is missing)"),
+        ([str(bare / "below")], "Not a directory"),
+        ([str(tmp_path)], "Permission denied (it has to be a file that may be executed)"),
+        ([str(bare)], "Exec format error (a script begins with a line such as #!/bin/sh)"),
+        ([str(loop)], "Too many levels of symbolic links (a symbolic link leads back to itself)"),
+        (["/bin/true", "x" * 200_000], "Argument list too long (give it less in `command`)"),
+    ]:
+        outcome = await run(command, ABOUT, seconds=20.0, user=None)
         assert isinstance(outcome, Outcome)
-        assert (outcome.good, outcome.reason) == (False, f"cannot run {command}: {why}")
+        assert (outcome.good, outcome.reason) == (False, f"cannot run {command[0]}: {why}")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM])
+async def test_a_shortage_of_ours_is_no_result(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def short(*_: object, **__: object) -> None:
+        raise OSError(number, "short")
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", short)
+    assert await run(["/bin/true"], ABOUT, seconds=20.0, user=None) is None
 
 
 def _runs(pid: int) -> bool:
