@@ -10,18 +10,26 @@ import pwd
 import signal
 import subprocess
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
+
+from fairlead.control import descent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["PATH", "Outcome", "run"]
+__all__ = ["MARK", "PATH", "Outcome", "run"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for; of our own environment they get nothing."""
 
+MARK = "FAIRLEAD_CHECK"
+"""Names a run in the environment of all that it starts."""
+
 _MOST_OUTPUT = 1024
 _LONGEST_REASON = 200
+
+_runs = count(1)
 
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
 """Of descriptors, processes or memory: ours, and no word about a backend."""
@@ -65,6 +73,7 @@ async def run(
     def outcome(reason: str, *, good: bool = False) -> Outcome:
         return Outcome(good, reason, loop.time() - begun)
 
+    mark = f"{os.getpid()}.{next(_runs)}"
     with _Output() as output:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -72,7 +81,7 @@ async def run(
                 stdin=subprocess.DEVNULL,
                 stdout=output.write,
                 stderr=subprocess.DEVNULL,
-                env={"PATH": PATH, **about},
+                env={"PATH": PATH, **about, MARK: mark},
                 cwd="/",
                 start_new_session=True,  # a group of its own, to be ended as a whole
                 **_identity(user),
@@ -86,12 +95,18 @@ async def run(
         except TimeoutError:
             return outcome(f"no result within {seconds:g}s")
         finally:
-            # What it started goes with it; the first one may be gone already.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if process.returncode is None:
-                await process.wait()
+            await _end(process, mark)
         return outcome(output.first_line() or _ended(code), good=code == 0)
+
+
+async def _end(process: asyncio.subprocess.Process, mark: str) -> None:
+    """What it started goes with it; the first one may be gone already."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:
+        # It was not done. Looking at all processes takes longer than a turn of the loop may.
+        await asyncio.to_thread(descent.end, f"{MARK}={mark}")
+        await process.wait()
 
 
 class _Output:

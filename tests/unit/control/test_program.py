@@ -1,6 +1,8 @@
 """Programs that check a backend, really run."""
 
+import asyncio
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,33 @@ async def test_at_its_timeout_it_and_all_that_it_started_are_killed(tmp_path: Pa
     pid = int(pids.read_text())
     while _runs(pid):
         pass
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        pytest.param("setsid sleep 600 & echo $! > {pids}; wait", id="a session of its own"),
+        pytest.param("setsid sh -c 'sleep 600 & echo $! > {pids}; wait' & wait", id="below one of those"),
+        pytest.param("setsid sh -c 'sleep 600 & echo $! > {pids}' & sleep 600", id="without a parent"),
+    ],
+)
+async def test_at_its_timeout_nothing_that_it_started_gets_away(escape: str, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    good, reason = await found(escape.format(pids=pids), seconds=1.0)
+    assert (good, reason) == (False, "no result within 1s")
+    pid = int(pids.read_text())
+    while _runs(pid):
+        pass
+
+
+async def test_other_runs_are_left_alone_at_a_timeout(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    other = asyncio.create_task(found(f"read line < {pipe}; echo $line"))
+    assert await found("setsid sleep 600 & wait", seconds=0.5) == (False, "no result within 0.5s")
+    with pipe.open("w") as writer:
+        writer.write("well\n")
+    assert await other == (True, "well")
 
 
 async def test_what_it_leaves_running_is_not_waited_for() -> None:
