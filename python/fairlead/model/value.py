@@ -60,6 +60,10 @@ def _filled(value: str) -> str:
     if not value:
         message = "is empty"
         raise refuse(message)
+    if "\0" in value:
+        # No path, argument or header can hold one.
+        message = "holds a NUL character"
+        raise refuse(message)
     return value
 
 

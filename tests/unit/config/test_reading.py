@@ -159,6 +159,10 @@ def test_a_faulty_listener_is_refused_at_the_value_that_is_wrong(
         ("{type: tcp, path: /x}", "41: pools.app.health_check.path: belongs to type http"),
         ("{command: [x]}", "30: pools.app.health_check.command: belongs to type exec"),
         ("{type: exec}", "15: pools.app.health_check.command: is missing"),
+        (
+            '{type: exec, command: [/bin/true, "a\\0b"]}',
+            "62: pools.app.health_check.command[1]: holds a NUL character",
+        ),
         ("{path: x}", '36: pools.app.health_check.path: "x": a path starts with "/"'),
         ("{interval: 10}", "40: pools.app.health_check.interval: a duration needs a unit: write 10s"),
         ("{interval: 1ms}", "40: pools.app.health_check.interval: 1ms is out of range: 10ms to 24h"),
