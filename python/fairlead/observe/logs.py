@@ -28,7 +28,11 @@ def set_up(level: str = "info", style: Format = "console") -> None:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        # Without the values of variables, whatever is installed: some are secrets.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=0, exception_formatter=plain
+        )
     threshold = _LEVELS.get(level, logging.INFO)
     structlog.configure(
         processors=[*shared, renderer],

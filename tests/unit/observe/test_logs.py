@@ -47,3 +47,16 @@ def test_a_failure_is_one_line_with_its_traceback(capsys: pytest.CaptureFixture[
     structlog.get_logger("x").error("failed", exc_info=ValueError("why"))
     line = json.loads(capsys.readouterr().err)
     assert "ValueError: why" in line["exception"]
+
+
+@pytest.mark.parametrize("style", ["console", "json"])
+def test_a_traceback_shows_no_values(style: logs.Format, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("info", style)
+    secret = "".join(["open", "sesame"])
+    try:
+        int(f"no number {len(secret)}")
+    except ValueError:
+        structlog.get_logger("x").exception("failed")
+    written = capsys.readouterr().err
+    assert "ValueError: invalid literal" in written
+    assert secret not in written
