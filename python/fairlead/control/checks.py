@@ -7,17 +7,21 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from fairlead.control import program, reconcile
 from fairlead.control.check_schedule import Key, Pace, Schedule
 from fairlead.control.errors import EngineFault, EngineLost, Refused
 from fairlead.control.messages import CheckResult
+from fairlead.control.program import Outcome
 from fairlead.control.store import Running
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-    from fairlead.control.program import Outcome
     from fairlead.control.store import State, Store
+
+_log = structlog.get_logger("fairlead.control")
 
 __all__ = ["MOST", "Checks", "Target", "targets"]
 
@@ -61,6 +65,8 @@ class Checks:
         self._execute = execute
         self._schedule = Schedule()
         self._runs: Mapping[Key, Run] = {}
+        self._defects: dict[Key, Target] = {}
+        """Checks that failed as none should, and are logged."""
         self._running: set[asyncio.Task[None]] = set()
         self._life: object = None
         self._followed: tuple[object, object] | None = None
@@ -88,6 +94,7 @@ class Checks:
             self._life, self._followed = _life(state), (state.accepted, state.members)
             self._runs = dict(targets(state))
             self._schedule.retain(self._runs.keys())
+            self._defects = {key: each for key, each in self._defects.items() if key in self._runs}
             for key, (target, pace, _) in self._runs.items():
                 self._schedule.set(key, target, pace, now)
             if another:
@@ -120,15 +127,27 @@ class Checks:
             if run is None or run[0] != target:
                 return
             wanted, _, seconds = run
-            outcome = await self._execute(
-                wanted.command, dict(wanted.about), seconds=seconds, user=self._user
-            )
+            outcome = await self._made(key, wanted, seconds)
             if outcome is not None and self._schedule.is_current(key, target):
                 result = CheckResult(*key, outcome.good, outcome.reason, outcome.seconds)
                 with contextlib.suppress(EngineLost, EngineFault, Refused):
                     changing = await self._tell(result)
         finally:
             self._schedule.done(key, target, asyncio.get_running_loop().time(), changing=changing)
+
+    async def _made(self, key: Key, target: Target, seconds: float) -> Outcome | None:
+        """Run the program. What nobody thought of is a bad result, told in full once for each check."""
+        try:
+            outcome = await self._execute(
+                target.command, dict(target.about), seconds=seconds, user=self._user
+            )
+        except Exception as error:
+            if self._defects.get(key) != target:
+                self._defects[key] = target
+                _log.exception("a check can't be made", pool=key[0], backend=key[1])
+            return Outcome(good=False, reason=f"the check can't be made: {error!r}", seconds=0.0)
+        self._defects.pop(key, None)
+        return outcome
 
     async def _wait(self) -> None:
         due = self._schedule.next_due() if len(self._running) < MOST else None

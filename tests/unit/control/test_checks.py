@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import structlog
 
 from fairlead.control.checks import MOST, Checks, targets
 from fairlead.control.messages import CheckResult, Hello, MemberList
@@ -177,3 +178,19 @@ async def test_what_could_not_be_run_says_nothing_and_is_tried_again(programs: P
     (await programs.next())[2].set_result(None)
     await programs.next()
     assert programs.told.empty()
+
+
+async def test_what_nobody_thought_of_is_a_bad_result_and_logged_once(programs: Programs) -> None:
+    programs.wants_more = True
+    with structlog.testing.capture_logs() as logs:
+        programs.store.update(accepted=accepted(backend("10.0.0.1:80")), engine=running())
+        for _ in range(3):
+            (await programs.next())[2].set_exception(ValueError("embedded null byte"))
+            result = await programs.result()
+            assert (result.good, result.reason) == (
+                False,
+                "the check can't be made: ValueError('embedded null byte')",
+            )
+    assert [(each["log_level"], each["event"], each["backend"]) for each in logs] == [
+        ("error", "a check can't be made", "10.0.0.1:80")
+    ]
