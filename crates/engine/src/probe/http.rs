@@ -14,6 +14,8 @@ use super::{Failure, Stage, Success};
 const LIMITS: Limits = Limits { max_bytes: 64 * 1024, max_fields: 128 };
 /// As much of a body is looked at.
 const MAX_BODY: usize = 64 * 1024;
+/// Of interim answers; a request gets one or two.
+const MOST_INTERIM: u32 = 10;
 /// Most answers to checks, head and body.
 const USUAL: usize = 1024;
 
@@ -48,6 +50,7 @@ async fn receive_head(
     head: &mut Head,
 ) -> Result<Response, Failure> {
     let mut scan = Scan::default();
+    let mut interim = 0;
     loop {
         if stream.read_buf(bytes).await? == 0 {
             return Err(Failure::Closed);
@@ -57,6 +60,10 @@ async fn receive_head(
         {
             if head.status() >= 200 || response.upgrade {
                 return Ok(response);
+            }
+            interim += 1;
+            if interim > MOST_INTERIM {
+                return Err(Failure::Interim);
             }
             bytes.drain(..response.len);
         }

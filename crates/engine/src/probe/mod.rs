@@ -89,6 +89,8 @@ pub(crate) enum Failure {
     Malformed(Refusal),
     #[error("head of the answer is above 64 KiB")]
     TooLarge,
+    #[error("more than 10 interim answers (1xx) and no final one")]
+    Interim,
     #[error("{0}")]
     Mismatch(Mismatch),
 }

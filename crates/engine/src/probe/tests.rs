@@ -137,6 +137,15 @@ fn interim_answers_say_nothing() {
 }
 
 #[test]
+fn interim_answers_without_end_are_a_bad_result() {
+    let interim = |count: usize| "HTTP/1.1 100 Continue\r\n\r\n".repeat(count);
+    assert_eq!(said(&json!({}), &format!("{}{OK}", interim(10))), "good: status 200");
+    let check = check(PATIENCE, None, &http(&json!({})));
+    let (found, _) = answered(&check, &[interim(11).as_bytes()], false);
+    assert_eq!(found, Err(Failure::Interim));
+}
+
+#[test]
 fn an_answer_in_pieces_is_one_answer() {
     let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nfin\r\n2\r\ne\n\r\n0\r\n\r\n";
     let check = check(PATIENCE, None, &http(&json!({"expect_body": {"regex": "^fine\n$"}})));
