@@ -268,6 +268,21 @@ async def test_haproxy_behind_us_believes_us_about_the_client(
             await client.closed()
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_check_of_a_backend_that_wants_a_header_has_one(
+    stage: Stage, tmp_path: Path, version: str
+) -> None:
+    stage.backend.behaviour = answering(OK)
+    async with haproxy(tmp_path, "accept-proxy", stage.backend.address) as address:
+        check = {"path": "/health", "timeout": "20s"}
+        write(tmp_path / "fairlead.json", configuration(tmp_path, address, send_proxy=version, health_check=check))
+        async with run(tmp_path / "fairlead.json", tmp_path) as fairlead:
+            # It is ready with the first result.
+            (pool,) = (await fairlead.stats())["pools"]
+            (backend,) = pool["backends"]
+            assert (backend["state"], backend["checks"]["last"]["reason"]) == ("up", "status 200")
+
+
 async def test_client_of_a_unix_socket_is_told_as_unknown_and_trusted_as_a_proxy(
     stage: Stage, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use fairlead_balance::health::Thresholds;
+use fairlead_wire::proxy_protocol::{Addresses, write_local_v2, write_v1};
 
 use crate::digest::Digest;
 use crate::error::{Errors, Place};
@@ -33,6 +34,9 @@ pub struct HealthCheck {
     pub initially_up: bool,
     /// In place of the backend's.
     pub port: Option<u16>,
+    /// What is sent before everything else: where a backend is told in a PROXY header who its clients are, one that
+    /// says that this is none. On a port of its own a check meets something else.
+    pub preface: Box<[u8]>,
     /// What is done.
     pub probe: Probe,
 }
@@ -50,7 +54,12 @@ pub enum Probe {
 
 impl HealthCheck {
     /// Notes what is wrong with it at its place.
-    pub(crate) fn build(spec: &spec::HealthCheck, at: Place<'_>, errors: &mut Errors) -> Option<Self> {
+    pub(crate) fn build(
+        spec: &spec::HealthCheck,
+        send_proxy: Option<spec::SendProxy>,
+        at: Place<'_>,
+        errors: &mut Errors,
+    ) -> Option<Self> {
         for (key, value) in [
             ("interval", spec.interval_ms),
             ("fast_interval", spec.fast_interval_ms),
@@ -75,14 +84,19 @@ impl HealthCheck {
                 Probe::Exec
             }
         };
+        let preface = preface(send_proxy.filter(|_| spec.port.is_none()));
         Some(Self {
             // It lives as long as this process: what is printed for programmers is digest enough.
-            digest: Digest::new().part(format!("{:?}", (&spec.probe, spec.port)).as_bytes()).value(),
+            digest: Digest::new()
+                .part(format!("{:?}", (&spec.probe, spec.port)).as_bytes())
+                .part(&preface)
+                .value(),
             interval: Duration::from_millis(spec.interval_ms),
             fast_interval: Duration::from_millis(spec.fast_interval_ms),
             timeout: Duration::from_millis(spec.timeout_ms),
             initially_up: spec.initially_up,
             port: spec.port,
+            preface,
             probe,
         })
     }
@@ -99,14 +113,20 @@ impl HealthCheck {
     }
 }
 
+/// The header of a connection that is nobody's but ours (PROXY protocol 2.1: `UNKNOWN`, 2.2: `LOCAL`).
+fn preface(version: Option<spec::SendProxy>) -> Box<[u8]> {
+    let mut header = Vec::new();
+    match version {
+        None => {}
+        Some(spec::SendProxy::V1) => write_v1(&Addresses::Unknown, &mut header),
+        Some(spec::SendProxy::V2) => write_local_v2(&mut header),
+    }
+    header.into()
+}
+
 /// A check on a port can't be made where there are none.
 pub(crate) fn check_backends(pool: &spec::Pool, at: Place<'_>, errors: &mut Errors) {
-    let Some(check) = &pool.health_check else { return };
-    if check.port.is_none() {
-        if pool.send_proxy.is_some() && matches!(check.probe, spec::Probe::Http(_)) {
-            let message = "asks without the PROXY header that backends are sent: give it a port of its own, or type: tcp";
-            errors.add(at.key("health_check"), message);
-        }
+    if pool.health_check.as_ref().is_none_or(|check| check.port.is_none()) {
         return;
     }
     let is_unix = |backend: &&spec::Backend| matches!(backend.address, spec::BackendAddress::Unix(_));

@@ -193,7 +193,8 @@ impl Pool {
 fn build_check(spec: &spec::Pool, errors: &mut Errors) -> Option<Arc<HealthCheck>> {
     let pools = Place::root("pools");
     let at = pools.key(&spec.name);
-    HealthCheck::build(spec.health_check.as_ref()?, at.key("health_check"), errors).map(Arc::new)
+    let check = spec.health_check.as_ref()?;
+    HealthCheck::build(check, spec.send_proxy, at.key("health_check"), errors).map(Arc::new)
 }
 
 /// Counts are kept in 32 bits, more than there are connections between two addresses.

@@ -59,6 +59,26 @@ fn a_check_is_what_it_says() {
 }
 
 #[test]
+fn a_proxy_header_for_nobody_comes_first_where_one_is_expected() {
+    let built = |send_proxy: &Value, port: &Value| {
+        let mut whole = support::whole();
+        whole["pools"][0]["health_check"] = check(&json!({"http": http()}));
+        whole["pools"][0]["health_check"]["port"] = port.clone();
+        whole["pools"][0]["send_proxy"] = send_proxy.clone();
+        let spec: Spec = serde_json::from_value(whole).expect("the description is whole");
+        Plan::build(&spec, &Live::new()).expect("a good description").pools[0].check.clone().expect("a check")
+    };
+    let [none, one, two] = ["", "v1", "v2"].map(|version| {
+        built(&if version.is_empty() { Value::Null } else { json!(version) }, &Value::Null)
+    });
+    assert_eq!(&*none.preface, b"");
+    assert_eq!(&*one.preface, b"PROXY UNKNOWN\r\n");
+    assert_eq!(&*two.preface, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
+    assert!(one.digest != two.digest && one.digest != none.digest);
+    assert_eq!(&*built(&json!("v1"), &json!(81)).preface, b"");
+}
+
+#[test]
 fn its_digest_is_that_of_what_is_asked_and_expected() {
     let digest = |change: &dyn Fn(&mut Value)| {
         let mut check = check(&json!({"http": http()}));

@@ -129,29 +129,6 @@ fn tcp_listener_has_one_route_or_one_for_each_name() {
 }
 
 #[test]
-fn request_of_a_check_does_not_go_where_a_proxy_header_is_expected() {
-    let mut spec = support::whole();
-    spec["pools"][0]["send_proxy"] = json!("v2");
-    spec["pools"][0]["health_check"] = json!({
-        "interval_ms": 1, "fast_interval_ms": 1, "timeout_ms": 1, "healthy_threshold": 1, "unhealthy_threshold": 1,
-        "initially_up": false, "port": null,
-        "probe": {"http": {
-            "method": "GET", "path": "/", "host": null, "headers": [], "expect_statuses": [[200, 399]],
-            "expect_body": null, "expect_headers": [],
-        }},
-    });
-    assert_eq!(
-        complaints(&parsed(spec.clone())),
-        [
-            "pools.app.health_check: asks without the PROXY header that backends are sent: give it a port of its own, or \
-          type: tcp"
-        ]
-    );
-    spec["pools"][0]["health_check"]["port"] = json!(81);
-    support::plan(&parsed(spec));
-}
-
-#[test]
 fn pool_is_empty_only_while_it_waits_for_its_members() {
     let mut spec = support::spec(vec![]);
     spec.pools[0].backends.clear();

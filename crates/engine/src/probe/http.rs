@@ -19,14 +19,16 @@ const MOST_INTERIM: u32 = 10;
 /// Most answers to checks, head and body.
 const USUAL: usize = 1024;
 
-/// Sends the request and judges its answer: by its head alone, unless something is expected of the body.
+/// Sends the request, behind what comes before everything else, and judges its answer: by its head alone, unless something is expected of the body.
 pub(super) async fn ask(
     probe: &HttpProbe,
+    preface: &[u8],
     address: &BackendAddress,
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     stage: &Cell<Stage>,
 ) -> Result<Success, Failure> {
     let mut bytes = Vec::with_capacity(USUAL);
+    bytes.extend_from_slice(preface);
     probe.write(address, &mut bytes);
     stream.write_all(&bytes).await?;
     bytes.clear();

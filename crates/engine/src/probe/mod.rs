@@ -23,7 +23,7 @@ use fairlead_plan::spec::BackendAddress;
 use fairlead_plan::{HealthCheck, Mismatch, Probe};
 use fairlead_wire::Refusal;
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::clock;
 use crate::engine::Shared;
@@ -156,8 +156,11 @@ async fn converse(
     stage: &Cell<Stage>,
 ) -> Result<Success, Failure> {
     match &check.probe {
-        Probe::Http(probe) => http::ask(probe, address, &mut stream, stage).await,
-        Probe::Tcp | Probe::Exec => Ok(Success::Connected),
+        Probe::Http(probe) => http::ask(probe, &check.preface, address, &mut stream, stage).await,
+        Probe::Tcp | Probe::Exec => {
+            stream.write_all(&check.preface).await?;
+            Ok(Success::Connected)
+        }
     }
 }
 

@@ -30,10 +30,21 @@ fn http(change: &Value) -> Value {
 }
 
 fn check(timeout_ms: u64, port: Option<u16>, probe: &Value) -> std::sync::Arc<HealthCheck> {
+    told(&Value::Null, timeout_ms, port, probe)
+}
+
+/// The check of a pool whose backends are told who their clients are.
+fn told(
+    send_proxy: &Value,
+    timeout_ms: u64,
+    port: Option<u16>,
+    probe: &Value,
+) -> std::sync::Arc<HealthCheck> {
     let whole = json!({
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 0, "access_log": null, "listeners": [],
         "pools": [{
-            "name": "app", "algorithm": "round_robin", "backends": [], "resolved": true, "drain_ms": 0, "send_proxy": null,
+            "name": "app", "algorithm": "round_robin", "backends": [], "resolved": true, "drain_ms": 0,
+            "send_proxy": send_proxy,
             "idle_connections": {"max": 0, "timeout_ms": 1, "max_uses": null},
             "timeouts": {"connect_ms": 1, "tunnel_ms": 1},
             "queue": null,
@@ -100,6 +111,18 @@ fn the_request_is_what_the_check_says() {
          Accept: */*\r\nX-Check: a b\r\n\r\n"
     );
     assert_eq!(asked, expected);
+}
+
+#[test]
+fn a_proxy_header_comes_before_everything_else() {
+    let v1 = told(&json!("v1"), PATIENCE, None, &http(&json!({})));
+    let (found, asked) = answered(&v1, &[OK.as_bytes()], true);
+    assert_eq!(found, Ok(Success::Status(200)));
+    assert!(asked.starts_with("PROXY UNKNOWN\r\nGET /health HTTP/1.1\r\n"), "{asked}");
+    let v2 = told(&json!("v2"), PATIENCE, None, &json!({"tcp": {}}));
+    let (found, asked) = answered(&v2, &[], true);
+    assert_eq!(found, Ok(Success::Connected));
+    assert_eq!(asked, "\r\n\r\n\0\r\nQUIT\n \0\0\0");
 }
 
 #[test]
