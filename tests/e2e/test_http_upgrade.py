@@ -39,6 +39,27 @@ def _asked_for(message: Message) -> tuple[str, str | None]:
     return (message.value("Connection") or "").lower(), message.value("Upgrade")
 
 
+async def test_http_2_is_no_choice_and_what_stands_beside_it_is_one(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(ASKING.replace(b": chat", b": h2c, chat"))
+    peer, request = await stage.backend.received()
+    assert _asked_for(request) == ("upgrade", "chat")
+    peer.send(SWITCHING)
+    assert (await client.answer()).status == 101
+
+
+async def test_answer_that_wants_another_protocol_says_which(stage: Stage) -> None:
+    client = await stage.client()
+    client.send(b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n")
+    peer, _ = await stage.backend.received()
+    peer.send(
+        b"HTTP/1.1 426 Upgrade Required\r\nConnection: Upgrade, X-Hop\r\nUpgrade: h2c, chat\r\nX-Hop: 1\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    )
+    answer = await client.answer()
+    assert (answer.status, *_asked_for(answer), answer.value("X-Hop")) == (426, "upgrade", "chat", None)
+
+
 async def test_bytes_flow_both_ways(stage: Stage) -> None:
     client, peer = await _tunnel(stage)
     client.send(b"ping\x00\r\n\r\n")

@@ -3,36 +3,42 @@
 
 use fairlead_wire::{Head, Known};
 
-/// Removes them from a head. Where the message is to switch protocols, `Connection: upgrade` and the `Upgrade` as
-/// received are put back: they are agreed on end to end, each hop taking part (RFC 9110 7.8).
+/// Removes them from a head. Where the message is about switching protocols, `Connection: upgrade` and those of
+/// `Upgrade` that [may be](may_upgrade) are put back: they are agreed on end to end, each hop taking part (RFC 9110 7.8).
 pub(crate) fn remove(head: &mut Head, upgrade: bool, scratch: &mut Vec<u8>) {
     if !upgrade {
         head.remove_hop_by_hop();
         return;
     }
     scratch.clear();
-    for value in head.known_all(Known::Upgrade) {
+    for protocol in protocols(head) {
         if !scratch.is_empty() {
             scratch.extend_from_slice(b", ");
         }
-        scratch.extend_from_slice(value);
+        scratch.extend_from_slice(protocol);
     }
     head.remove_hop_by_hop();
     head.append(b"Connection", b"upgrade");
     head.append(b"Upgrade", scratch);
 }
 
-/// Whether an `Upgrade` may be forwarded. `h2c` may not: HTTP/2 inside a tunnel would reach the backend past routes,
-/// filters and limits, and RFC 9113 3.1 took it out of the protocol. The request then goes on as plain HTTP/1.1.
+/// Whether something of an `Upgrade` may be forwarded. `h2c` may not: HTTP/2 inside a tunnel would reach the backend past
+/// routes, filters and limits, and RFC 9113 3.1 took it out of the protocol. With nothing else the request goes on as
+/// plain HTTP/1.1.
 pub(crate) fn may_upgrade(head: &Head) -> bool {
-    head.known_all(Known::Upgrade)
-        .flat_map(|value| value.split(|&byte| byte == b','))
-        .all(|protocol| !protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+    protocols(head).next().is_some()
+}
+
+fn protocols(head: &Head) -> impl Iterator<Item = &[u8]> {
+    let listed = head.known_all(Known::Upgrade).flat_map(|value| value.split(|&byte| byte == b','));
+    listed
+        .map(<[u8]>::trim_ascii)
+        .filter(|protocol| !protocol.is_empty() && !protocol.eq_ignore_ascii_case(b"h2c"))
 }
 
 #[cfg(test)]
 mod tests {
-    use fairlead_wire::{Head, Version};
+    use fairlead_wire::{Head, Known, Version};
 
     use super::{may_upgrade, remove};
 
@@ -71,6 +77,12 @@ mod tests {
 
     #[test]
     fn http2_by_upgrade_is_not_offered_to_a_backend() {
-        assert!(!may_upgrade(&head(&[("Upgrade", "websocket, H2C")])));
+        assert!(!may_upgrade(&head(&[("Upgrade", "H2C"), ("Upgrade", " , h2c")])));
+        let mut both =
+            head(&[("Upgrade", "H2C,websocket"), ("Connection", "upgrade"), ("Upgrade", "chat/2, h2c")]);
+        assert!(may_upgrade(&both));
+        remove(&mut both, true, &mut Vec::new());
+        let kept: Vec<_> = both.known_all(Known::Upgrade).collect();
+        assert_eq!(kept, [b"websocket, chat/2"]);
     }
 }

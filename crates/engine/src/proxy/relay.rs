@@ -65,7 +65,9 @@ impl Exchange {
     /// The head as the client gets it.
     fn compose(&mut self, order: &Order<'_>, framing: Framing, persistence: Persistence) -> Buffer {
         let Self { answer, scratch, from_client, .. } = self;
-        hop_by_hop::remove(answer, false, scratch);
+        // RFC 9110 15.5.22: this one says to which protocol the client has to switch.
+        let required = answer.status() == 426 && hop_by_hop::may_upgrade(answer);
+        hop_by_hop::remove(answer, required, scratch);
         date::ensure(answer, &order.client.worker.sessions.date, clock::recently());
         if let Some(pseudonym) = &order.listener.plan.http.via {
             via::append(answer, pseudonym, scratch);
