@@ -13,7 +13,7 @@ CONFIGURATION = {
         "web": {
             "http": {"max_header_size": "2KiB", "max_headers": 16, "max_body_size": "1KiB"},
             "routes": [
-                {"match": {"path": "/small"}, "max_body_size": "10B", "pool": "app"},
+                {"name": "small", "match": {"path": "/small"}, "max_body_size": "10B", "pool": "app"},
                 {"match": {"path": "/empty"}, "pool": "empty"},
                 {"match": {"path": "/in"}, "pool": "app"},
             ],
@@ -50,6 +50,8 @@ def _why(answer: Answer) -> str:
         (_request("POST /in", "Transfer-Encoding: gzip, chunked"), 501, "http_request_error"),
         (b"GET /in HTTP/2.0\r\nHost: a\r\n\r\n", 505, "http_request_error"),
         (b"GET /in HTTP/1.1\r\n\r\n", 400, "http_request_error"),
+        (_request("OPTIONS /in", "Max-Forwards: -1"), 400, "http_request_error"),
+        (_request("TRACE /in", "Max-Forwards: 1", "Max-Forwards: 2"), 400, "http_request_error"),
         (_request("GET /empty"), 503, "destination_unavailable"),
     ],
 )
@@ -62,6 +64,18 @@ async def test_refusal_has_its_status_and_says_why(
     assert answer.body.startswith(f"{status} {answer.reason}".encode())
     assert (answer.value("Retry-After") is not None) == (status == 503)
     assert stage.backend.untouched()
+
+
+@pytest.mark.parametrize("field", ["Content-Length: 11", "Transfer-Encoding: chunked"])
+async def test_body_too_large_is_counted_with_the_route_that_forbids_it(stage: Stage, field: str) -> None:
+    async def counted() -> float:
+        return await stage.metric("fairlead_requests_total", route="small", code="413")
+
+    before = await counted()
+    answer = await stage.ask(_request("POST /small", field, body="b\r\nfar too lon\r\n0\r\n\r\n"))
+    assert answer.status == 413
+    while await counted() != before + 1:
+        pass
 
 
 async def test_chunked_body_that_grows_too_large_is_refused(stage: Stage) -> None:

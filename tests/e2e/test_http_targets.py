@@ -108,6 +108,19 @@ async def test_request_with_hops_left_has_one_less(stage: Stage, method: str) ->
     assert stage.backend.requests[0].values("Max-Forwards") == ["6"]
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
+async def test_more_hops_than_can_be_counted_become_as_many_as_can_be(stage: Stage, method: str) -> None:
+    await stage.ask(f"{method} /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: {10**30}\r\n\r\n".encode())
+    assert stage.backend.requests[0].values("Max-Forwards") == [str(2**64 - 2)]
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
+@pytest.mark.parametrize("hops", ["", "x", "+1", "1, 2", "0x1", "1\r\nMax-Forwards: 1"])
+async def test_hops_that_are_no_number_are_refused(stage: Stage, method: str, hops: str) -> None:
+    answer = await stage.ask(f"{method} /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: {hops}\r\n\r\n".encode())
+    assert (answer.status, stage.backend.requests) == (400, [])
+
+
 async def test_max_forwards_of_other_methods_is_left_alone(stage: Stage) -> None:
     await stage.ask(b"GET /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
     assert stage.backend.requests[0].values("Max-Forwards") == ["0"]

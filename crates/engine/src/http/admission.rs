@@ -20,14 +20,26 @@ pub(super) enum Verdict<'a> {
     LastHop,
 }
 
+/// Why a request goes nowhere, and the route that it would have taken, if it came so far.
+pub(super) struct Refused<'a> {
+    pub(super) failure: Failure,
+    pub(super) route: Option<&'a LocalRoute>,
+}
+
+impl From<Failure> for Refused<'_> {
+    fn from(failure: Failure) -> Self {
+        Self { failure, route: None }
+    }
+}
+
 /// Decides on the request in `exchange`.
 pub(super) fn judge<'a>(
     listener: &'a LocalListener,
     request: &Request,
     exchange: &mut Exchange,
-) -> Result<Verdict<'a>, Failure> {
+) -> Result<Verdict<'a>, Refused<'a>> {
     let head = &mut exchange.request;
-    if is_last_hop(head) {
+    if is_last_hop(head)? {
         return Ok(Verdict::LastHop);
     }
     if head.path() == b"*" {
@@ -40,12 +52,18 @@ pub(super) fn judge<'a>(
     }
     let found = listener.plan.router.route(head.authority(), &exchange.path).ok_or(Failure::NO_ROUTE)?;
     let route = &listener.routes[found];
-    match (request.body, route.plan.max_body) {
-        (Body::Length(length), Some(most)) if length > most => return Err(Failure::BODY_TOO_LARGE),
-        (Body::Chunked, most) => check_chunks(exchange.from_client.filled(), listener, most)?,
-        _ => {}
-    }
+    check_body(request.body, exchange.from_client.filled(), listener, route.plan.max_body)
+        .map_err(|failure| Refused { failure, route: Some(route) })?;
     Ok(Verdict::Forward(route))
+}
+
+/// What of a body can be known before it is relayed.
+fn check_body(body: Body, received: &[u8], listener: &LocalListener, most: Option<u64>) -> Result<(), Failure> {
+    match (body, most) {
+        (Body::Length(length), Some(most)) if length > most => Err(Failure::BODY_TOO_LARGE),
+        (Body::Chunked, most) => check_chunks(received, listener, most),
+        _ => Ok(()),
+    }
 }
 
 /// Reads what came of a chunked body with its head, so that a request which is bad so early reaches no backend.
@@ -120,20 +138,27 @@ pub(super) fn client_address(client: &Client, listener: &LocalListener, head: &H
 }
 
 /// Whether TRACE or OPTIONS may go no further; one that may has a hop less to go then.
-fn is_last_hop(head: &mut Head) -> bool {
+fn is_last_hop(head: &mut Head) -> Result<bool, Failure> {
     if !matches!(head.method(), b"TRACE" | b"OPTIONS") {
-        return false;
+        return Ok(false);
     }
-    let hops =
-        head.known(Known::MaxForwards).and_then(|value| str::from_utf8(value).ok()?.parse::<u64>().ok());
-    match hops {
-        // RFC 9110 7.6.2: without a number that can be read the field is ignored.
-        None => false,
-        Some(0) => true,
-        Some(left) => {
-            let mut digits = itoa::Buffer::new();
-            head.set(b"Max-Forwards", digits.format(left - 1).as_bytes());
-            false
-        }
+    let Some(hops) = hops(head)? else { return Ok(false) };
+    if hops == 0 {
+        return Ok(true);
     }
+    let mut digits = itoa::Buffer::new();
+    head.set(b"Max-Forwards", digits.format(hops - 1).as_bytes());
+    Ok(false)
+}
+
+/// RFC 9110 7.6.2: one decimal integer. Whatever else it is, the next one may read another number in it.
+fn hops(head: &Head) -> Result<Option<u64>, Failure> {
+    let mut given = head.known_all(Known::MaxForwards);
+    let Some(value) = given.next() else { return Ok(None) };
+    if given.next().is_some() || value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Failure::MAX_FORWARDS);
+    }
+    // Of a larger one "the recipient's maximum supported value" goes on.
+    let hops = str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+    Ok(Some(hops.unwrap_or(u64::MAX)))
 }

@@ -22,6 +22,7 @@ impl Failure {
     pub(crate) const HEAD_TOO_LARGE: Self = Self::client(431, "the request head is too large");
     pub(crate) const EMPTY_LINES: Self = Self::client(400, "too many empty lines before a request");
     pub(crate) const HEAD_INCOMPLETE: Self = Self::client(400, "the request head ended early");
+    pub(crate) const MAX_FORWARDS: Self = Self::client(400, "Max-Forwards is not one whole number");
     pub(crate) const BODY_TIMEOUT: Self = Self::client(408, "the request body was not sent in time");
     pub(crate) const BODY_TOO_LARGE: Self = Self::client(413, "the request body is too large");
     pub(crate) const BODY_INCOMPLETE: Self = Self::client(400, "the request body ended early");

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use fairlead_wire::http1::{Body, Decoder, Limits, Request};
 
-use super::admission::{self, Verdict};
+use super::admission::{self, Refused, Verdict};
 use super::answer::{self, Persistence};
 use super::connection::{Client, Next};
 use super::failure::Failure;
@@ -66,9 +66,9 @@ async fn one(client: &mut Client, exchange: &mut Exchange) -> Next {
             report(client, &listener, None, exchange);
             return next;
         }
-        Err(failure) => {
+        Err(Refused { failure, route }) => {
             let next = refuse(client, &listener, exchange, Some(&request), failure).await;
-            report(client, &listener, None, exchange);
+            report(client, &listener, route, exchange);
             return next;
         }
     };
