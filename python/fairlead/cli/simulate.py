@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fairlead.compile import load
-from fairlead.errors import UnitError, UsageError
+from fairlead.errors import FairleadError, UnitError, UsageError
 from fairlead.simulate import ALGORITHMS, Bounds, page, pool_of, prepare, read, run, shipped
 from fairlead.simulate.figures import COLUMNS, best, told, verdicts
 from fairlead.units import Duration
@@ -137,11 +137,16 @@ def _simulate(options: _Options, typed: str) -> None:
     configuration = _configuration(options.file, scenario)
     prepared = prepare(configuration, pool_of(configuration, options.pool), scenario, options.bounds)
     algorithms = _algorithms(options.compare, prepared.own)
+    if options.html is not None:
+        _try_to_write(options.html)
     outcomes = _run(prepared, algorithms, options.seed)
     if options.html is not None:
         source = options.file or f"the scenario {scenario.name}"
         text = page(scenario, prepared, outcomes, source=source, command=typed)
-        Path(options.html).write_text(text)
+        try:
+            Path(options.html).write_text(text)
+        except OSError as error:
+            raise FairleadError(_unwritable(options.html, error)) from None
     if options.as_json:
         click.echo(json.dumps(_plain(scenario, prepared, outcomes, options.seed), indent=2))
         return
@@ -149,6 +154,22 @@ def _simulate(options: _Options, typed: str) -> None:
     console.print(_picture(scenario, prepared, outcomes, options.seed))
     if options.html is not None:
         console.print(f"\ncharts: {options.html}")
+
+
+def _try_to_write(name: str) -> None:
+    """Find out before all the work whether a file can be written, and leave nothing behind."""
+    path = Path(name)
+    is_new = not path.exists()
+    try:
+        path.open("a").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(_unwritable(name, error)) from None
+
+
+def _unwritable(name: str, error: OSError) -> str:
+    return f"--html: cannot write {name}: {error.strerror}"
 
 
 def _configuration(file: str | None, scenario: Read) -> Configuration:

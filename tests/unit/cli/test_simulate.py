@@ -100,3 +100,22 @@ def test_what_cannot_be_is_said(file: str, arguments: tuple[str, ...], said: str
     written = [file if each == "{file}" else each for each in arguments]
     with pytest.raises(UsageError, match=said):
         CliRunner().invoke(group, ["simulate", *written], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_a_page_that_cannot_be_written_is_said_before_the_work(tmp_path: Path, *, existing: bool) -> None:
+    place = tmp_path / ("file/page.html" if existing else "lost/page.html")
+    why = "Not a directory" if existing else "No such file or directory"
+    (tmp_path / "file").touch()
+    # So much of it would take hours.
+    asked = ("--scenario", "slow-node", "--duration", "24h", "--compare", "all", "--html", str(place))
+    with pytest.raises(UsageError, match=rf"^--html: cannot write {place}: {why}$"):
+        CliRunner().invoke(group, ["simulate", *asked], catch_exceptions=False)
+
+
+def test_a_page_is_left_as_it_was_where_nothing_can_be_simulated(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("before")
+    with pytest.raises(UsageError, match="no algorithm"):
+        run("--scenario", "slow-node", "--compare", "fastest", "--html", str(page))
+    assert page.read_text() == "before"
