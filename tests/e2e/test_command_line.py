@@ -239,6 +239,20 @@ async def test_a_faulty_file_and_a_missing_one_end_with_2(file: Path, tmp_path: 
     assert missing.code == 2
 
 
+def test_check_takes_no_memory_for_tables_that_it_only_judges(tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    file.write_text(
+        "listeners: {web: {bind: ':0', pool: app}}\n"
+        "pools: {app: {backends: ['127.0.0.1:1'], affinity: {table: {max_entries: 50000000}}}}\n"
+    )
+    command = [sys.executable, "-m", "fairlead", "check", str(file)]
+    pid = os.posix_spawn(sys.executable, command, dict(os.environ))
+    _, status, usage = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    # The table would have 400 MB; Python and the models take 60.
+    assert usage.ru_maxrss < 200_000
+
+
 async def test_proxy_serves_without_a_file(tmp_path: Path, origin: Origin) -> None:
     async with ready("proxy", "127.0.0.1:0", f"{origin.address}=3", directory=tmp_path) as instance:
         assert await ask(await instance.url()) == "hello"

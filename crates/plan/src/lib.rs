@@ -38,7 +38,7 @@ pub use check::{Expectation, HealthCheck, HttpProbe, Mismatch, Probe};
 pub use error::SpecError;
 pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketOptions};
 pub use networks::{Networks, NotANetwork};
-pub use plan::Plan;
+pub use plan::{Checked, Plan};
 pub use pool::{Backend, IdleOptions, MAX_WEIGHT, Membership, Pool, QueueOptions};
 pub use retry::Retry;
 pub use route::{Route, RouteTimeouts};

@@ -35,6 +35,31 @@ impl Plan {
     /// Builds a Plan that is complete, or says everything that is wrong at once. `live` is left as it was when the
     /// description is refused.
     pub fn build(spec: &Spec, live: &Live) -> Result<Self, Vec<SpecError>> {
+        let Checked { listeners, access_log } = Checked::of(spec)?;
+        let options = Options { zone: spec.zone.as_deref().map(Into::into) };
+        Ok(Self {
+            version: spec.version,
+            listeners,
+            pools: spec.pools.iter().map(|pool| Arc::new(Pool::build(pool, &options, live))).collect(),
+            access_log,
+            drain_timeout: Duration::from_millis(spec.drain_timeout_ms),
+            max_memory: spec.max_memory_bytes,
+            counted: None,
+        })
+    }
+}
+
+/// A description that was found good, and no Plan yet: none of the tables is made that its pools would have.
+#[derive(Debug)]
+pub struct Checked {
+    /// In file order.
+    pub listeners: Vec<Arc<Listener>>,
+    access_log: Option<AccessLog>,
+}
+
+impl Checked {
+    /// Checks a description, or says everything that is wrong at once.
+    pub fn of(spec: &Spec) -> Result<Self, Vec<SpecError>> {
         let mut errors = Errors::default();
         let pools = pool_indices(spec, &mut errors);
         for pool in &spec.pools {
@@ -49,16 +74,7 @@ impl Plan {
             .map(Arc::new)
             .collect();
         let access_log = spec.access_log.as_ref().and_then(|log| AccessLog::build(log, &mut errors));
-        let options = Options { zone: spec.zone.as_deref().map(Into::into) };
-        errors.none_or(|| Self {
-            version: spec.version,
-            listeners,
-            pools: spec.pools.iter().map(|pool| Arc::new(Pool::build(pool, &options, live))).collect(),
-            access_log,
-            drain_timeout: Duration::from_millis(spec.drain_timeout_ms),
-            max_memory: spec.max_memory_bytes,
-            counted: None,
-        })
+        errors.none_or(|| Self { listeners, access_log })
     }
 }
 

@@ -1,8 +1,7 @@
 //! Questions about a description that need no engine: is it good, and which route would a request take.
 
-use fairlead_balance::Live;
 use fairlead_plan::spec::Spec;
-use fairlead_plan::{Listener, Plan, SpecError, Verdict};
+use fairlead_plan::{Checked, Listener, SpecError, Verdict};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ impl From<SpecError> for Complaint {
 /// Everything that is wrong with a description.
 #[pyfunction]
 pub(crate) fn check(py: Python<'_>, spec_json: &str) -> PyResult<Vec<Complaint>> {
-    let errors = py.detach(|| read(spec_json).map(|spec| Plan::build(&spec, &Live::new()).err()))?;
+    let errors = py.detach(|| read(spec_json).map(|spec| Checked::of(&spec).err()))?;
     Ok(errors.into_iter().flatten().map(Complaint::from).collect())
 }
 
@@ -38,13 +37,13 @@ pub(crate) fn route(
 ) -> PyResult<String> {
     py.detach(|| {
         let spec = read(spec_json)?;
-        let plan = Plan::build(&spec, &Live::new()).map_err(|errors| refused(&errors))?;
-        let listener = plan
+        let checked = Checked::of(&spec).map_err(|errors| refused(&errors))?;
+        let listener = checked
             .listeners
             .iter()
             .find(|candidate| &*candidate.name == listener)
             .ok_or_else(|| PyValueError::new_err(format!("there is no listener {listener:?}")))?;
-        Ok(explained(&plan, listener, host, path).to_string())
+        Ok(explained(&spec, listener, host, path).to_string())
     })
 }
 
@@ -57,7 +56,7 @@ pub(crate) fn refused(errors: &[SpecError]) -> PyErr {
     PyValueError::new_err(lines.join("\n"))
 }
 
-fn explained(plan: &Plan, listener: &Listener, host: &str, path: &str) -> Value {
+fn explained(spec: &Spec, listener: &Listener, host: &str, path: &str) -> Value {
     let explanation = match listener.explain(host.as_bytes(), path.as_bytes()) {
         Ok(explanation) => explanation,
         Err(refusal) => {
@@ -74,7 +73,7 @@ fn explained(plan: &Plan, listener: &Listener, host: &str, path: &str) -> Value 
         json!({
             "route": step.route,
             "id": &*route.id,
-            "pool": &*plan.pools[route.pool].name,
+            "pool": &spec.pools[route.pool].name,
             "verdict": step.verdict.name(),
             "by": by,
         })
