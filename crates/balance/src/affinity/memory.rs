@@ -105,6 +105,11 @@ impl Memory {
         self.table.renew(now);
     }
 
+    /// Frees a part of the places of those whose time is over; to be called once a second.
+    pub fn sweep(&self, now: Instant, ttl: Duration) {
+        self.table.sweep(now, ttl);
+    }
+
     /// The next changes that wait to be told, up to `most`.
     #[must_use]
     pub fn told(&self, most: usize) -> Vec<Told> {

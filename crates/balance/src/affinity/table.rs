@@ -13,7 +13,7 @@
 //! that is found first counts, and the other is struck out by whoever sees both.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use crate::hash::mix;
@@ -28,6 +28,8 @@ pub struct Table {
     evicted: AtomicU64,
     /// Entries that were last used up to this second are due when they are used again.
     due: AtomicU64,
+    /// The bucket that is swept next, if counting went on from the first one behind the last one.
+    swept: AtomicUsize,
 }
 
 /// An entry that was found.
@@ -64,6 +66,12 @@ const TAG: u64 = !((1 << (SECOND_BITS + ORDINAL_BITS)) - 1);
 /// There are fewer ordinals than this.
 pub(super) const ORDINALS: usize = 1 << ORDINAL_BITS;
 
+/// A worker's clock may be behind another's by so many seconds, and not more.
+const AHEAD: u64 = 3_600;
+
+/// All of a table is swept in as many sweeps; one a second makes it a day.
+const SWEEPS: usize = 86_400;
+
 /// A few rounds against other workers are lost at the most; who loses more goes without an entry.
 const ROUNDS: usize = 8;
 
@@ -85,7 +93,7 @@ impl Moment {
     /// How long ago a word was used. A second that is still to come, which another worker has already seen begin, is now.
     fn age(self, word: u64) -> u64 {
         let age = self.second.wrapping_sub(word) & SECOND;
-        if age > SECOND / 2 { 0 } else { age }
+        if age > SECOND - AHEAD { 0 } else { age }
     }
 
     fn is_fresh(self, word: u64) -> bool {
@@ -108,6 +116,7 @@ impl Table {
             used: AtomicU32::new(0),
             evicted: AtomicU64::new(0),
             due: AtomicU64::new(0),
+            swept: AtomicUsize::new(0),
         }
     }
 
@@ -146,13 +155,28 @@ impl Table {
         self.write(key, to, self.moment(now, ttl), |_| false);
     }
 
+    /// Frees the places of those whose time is over, in a part of the table: once a second, so that none is there for
+    /// so long (two years) that the bits of its second begin anew and it seems to have been used just now.
+    pub fn sweep(&self, now: Instant, ttl: Duration) {
+        let moment = self.moment(now, ttl);
+        let (all, part) = (self.buckets.len(), self.buckets.len().div_ceil(SWEEPS));
+        let from = self.swept.fetch_add(part, Relaxed);
+        for slot in (0..part).flat_map(|at| &self.buckets[from.wrapping_add(at) % all].0) {
+            let word = slot.load(Relaxed);
+            let is_over = word != 0 && !moment.is_fresh(word);
+            if is_over && slot.compare_exchange(word, 0, SeqCst, SeqCst).is_ok() {
+                self.used.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
     /// The most entries that it has.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.buckets.len() * SLOTS
     }
 
-    /// Entries that it has, those among them whose time is over and whose place nobody needed yet.
+    /// Entries that it has, those among them whose time is over and who were not swept yet.
     #[must_use]
     pub fn used(&self) -> u32 {
         self.used.load(Relaxed)
@@ -257,7 +281,7 @@ impl Table {
         let second = now.saturating_duration_since(*self.start.get_or_init(|| now)).as_secs() + 1;
         // All of the bits may be zero once in two years: a second late is better than no entry.
         let second = (second & SECOND).max(1);
-        Moment { second, ttl: ttl.as_secs().min(SECOND / 2) }
+        Moment { second, ttl: ttl.as_secs().min(SECOND / 2 + SECOND / 4) }
     }
 }
 
@@ -336,6 +360,40 @@ mod tests {
         assert_eq!(table.settle(7, Some(1), 3, now, TTL), Settled::Written);
         table.set(7, 5, now, TTL);
         assert_eq!((found(&table, 7, now), table.used()), (Some(5), 1));
+    }
+
+    #[test]
+    fn the_longest_times_are_kept_to_the_second() {
+        let start = start();
+        let table = Table::new(1_000);
+        let ttl = Duration::from_hours(400 * 24);
+        let at = |days: u64| start + Duration::from_hours(days * 24);
+        let find = |days| table.find(7, at(days), ttl).is_some();
+        table.set(7, 3, start, ttl);
+        table.set(8, 3, start, TTL);
+        assert!(find(399));
+        assert!(find(399 + 399));
+        assert!(!find(399 + 399 + 401));
+        for days in [1, 387, 389, 500, 700, 775] {
+            assert_eq!(found(&table, 8, at(days)), None, "{days} days later");
+        }
+    }
+
+    #[test]
+    fn what_is_swept_in_time_never_comes_back() {
+        let start = start();
+        let table = Table::new(1_000);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for key in 0..900 {
+            table.set(key, 3, at(0), TTL);
+        }
+        table.set(1_000, 3, at(3_600), TTL);
+        for _ in 0..table.capacity() / SLOTS {
+            table.sweep(at(3_600), TTL);
+        }
+        assert_eq!((table.used(), found(&table, 1_000, at(3_601))), (1, Some(3)));
+        let anew = SECOND + 10;
+        assert!((0..900).all(|key| found(&table, key, at(anew)).is_none()));
     }
 
     #[test]

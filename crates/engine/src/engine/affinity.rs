@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Instant;
 
 use fairlead_balance::affinity::Told;
 use fairlead_plan::{Affinity, Book, Pool};
@@ -109,6 +110,14 @@ impl Shared {
         };
         let plan = self.state().plan.clone();
         plan.iter().flat_map(|plan| &plan.pools).filter_map(told).collect()
+    }
+
+    /// Frees places of clients whose time is over, a part of each table at a time.
+    pub(crate) fn forget_clients(&self, now: Instant) {
+        let Some(plan) = self.state().plan.clone() else { return };
+        for book in plan.pools.iter().filter_map(|pool| pool.affinity.as_ref()?.book()) {
+            book.memory.sweep(now, book.ttl);
+        }
     }
 
     /// Takes what others say. Pools that aren't there, or don't share, are left out.

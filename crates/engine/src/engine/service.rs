@@ -22,7 +22,7 @@ use crate::{admin, channel, clock, unix};
 
 /// How often what drains is looked at, and how long a cut may take.
 const STEP: Duration = Duration::from_millis(100);
-/// How often the process is sampled.
+/// How often the process is sampled, and tables are swept.
 const SAMPLE: Duration = Duration::from_secs(1);
 /// While stopping, a connection that waits for a request may send one more within this; then it is closed.
 const IDLE_GRACE: Duration = Duration::from_secs(5);
@@ -164,6 +164,7 @@ async fn follow(shared: Arc<Shared>) -> io::Result<()> {
         if sampled.is_none_or(|at| now >= at + SAMPLE) {
             sampled = Some(now);
             watch_memory(&shared);
+            shared.forget_clients(now);
         }
         shared.end_drains();
         let busy = {
