@@ -7,20 +7,21 @@ path it speaks of and one sentence: what will happen, and what to write instead.
 from collections.abc import Iterator
 
 from fairlead.advise import admin, affinity, capacity, hashing, health, pools, resilience, routes
+from fairlead.advise.capacity import Machine
 from fairlead.advise.hint import Hint
 from fairlead.model import Configuration
 
-__all__ = ["Hint", "advice"]
+__all__ = ["Hint", "Machine", "advice"]
 
 
-def advice(configuration: Configuration, *, cores: int) -> Iterator[Hint]:
+def advice(configuration: Configuration, machine: Machine) -> Iterator[Hint]:
     """Every hint, in the order of the file's sections.
 
     Args:
         configuration: A valid configuration.
-        cores: How many the process may use.
+        machine: Where it is asked for.
     """
-    yield from capacity.hints(configuration, cores)
+    yield from capacity.hints(configuration, machine)
     yield from admin.hints(configuration)
     yield from routes.hints(configuration)
     yield from pools.hints(configuration)

@@ -2,11 +2,12 @@
 
 import json
 import os
+import pwd
 import sys
 
 import click
 
-from fairlead.advise import advice
+from fairlead.advise import Machine, advice
 from fairlead.compile import engine_check, problems
 from fairlead.config import read
 from fairlead.config.reading import uncollected
@@ -37,12 +38,21 @@ def command(file: str, *, strict: bool, as_json: bool) -> None:
         _, errors = problems(reading, check=engine_check)
         hints: list[Problem] = []
         if not errors and reading.model is not None:
-            hints = reading.locate(advice(reading.model, cores=len(os.sched_getaffinity(0))))
+            machine = Machine(cores=len(os.sched_getaffinity(0)), has_user=_has_user)
+            hints = reading.locate(advice(reading.model, machine))
     if as_json:
         click.echo(json.dumps({"errors": _plain(errors), "advice": _plain(hints)}, indent=2))
     else:
         _print(file, errors, hints)
     sys.exit(2 if errors else 1 if hints and strict else 0)
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _print(file: str, errors: tuple[Problem, ...], hints: list[Problem]) -> None:

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead.advise import advice
-from fairlead.errors import dotted
-from fairlead.model import Configuration
+from support.advised import advised
 
 TWO = {"backends": ["127.0.0.1:1", "127.0.0.1:2"]}
 KEPT = "pools.app.affinity"
@@ -23,13 +21,7 @@ def kept(affinity: dict[str, Any]) -> dict[str, Any]:
 
 
 def hints(**parts: Any) -> dict[str, str]:  # noqa: ANN401  (any part of a configuration)
-    whole = {
-        "access_log": {},
-        "listeners": {"web": {"bind": ":0", "pool": "app"}},
-        "pools": {"app": TWO},
-        **parts,
-    }
-    return {dotted(path): text for path, text in advice(Configuration.model_validate(whole), cores=2)}
+    return advised(TWO, **parts)
 
 
 def routes(*listed: dict[str, Any]) -> dict[str, str]:
@@ -39,12 +31,23 @@ def routes(*listed: dict[str, Any]) -> dict[str, str]:
 
 def test_a_sound_configuration_needs_no_advice() -> None:
     assert hints() == {}
+    learns = kept({"learn": {"response_cookie": "S"}})
+    assert hints(runtime={"user": "fairlead", "max_memory": "9MB"}, pools={"app": learns}) == {}
 
 
 @pytest.mark.parametrize(
     ("parts", "path", "text"),
     [
         ({"runtime": {"workers": 8}}, "runtime.workers", "8 workers on 2 cores"),
+        ({"runtime": {"user": "nginx"}}, "runtime.user", 'no user "nginx" on this machine'),
+        (
+            {
+                "runtime": {"max_memory": "8MB"},
+                "pools": {"app": kept({"learn": {"response_cookie": "S"}})},
+            },
+            "runtime.max_memory",
+            "tables alone take 8MB",
+        ),
         ({"access_log": None}, "listeners", "without access_log"),
         ({"admin": {"bind": ":9900"}}, "admin.bind", "add tokens"),
         ({"pools": {"app": {"backends": ["127.0.0.1:1"]}}}, "pools.app.backends", "one backend"),

@@ -4,24 +4,12 @@ from typing import Any
 
 import pytest
 
-from fairlead.advise import advice
-from fairlead.errors import dotted
-from fairlead.model import Configuration
+from support.advised import advised
 
 
 def hints(check: dict[str, Any] | None, **pool: Any) -> dict[str, str]:  # noqa: ANN401  (any key of a pool)
-    whole = {
-        "access_log": {},
-        "listeners": {"web": {"bind": ":0", "pool": "app"}},
-        "pools": {
-            "app": {
-                "backends": ["127.0.0.1:1", "127.0.0.1:2"],
-                **({} if check is None else {"health_check": check}),
-                **pool,
-            }
-        },
-    }
-    return {dotted(path): text for path, text in advice(Configuration.model_validate(whole), cores=2)}
+    checked = {} if check is None else {"health_check": check}
+    return advised({"backends": ["127.0.0.1:1", "127.0.0.1:2"], **checked, **pool})
 
 
 @pytest.mark.parametrize(
