@@ -30,6 +30,10 @@ LARGEST_EXPANSION = 2_000_000
 
 _ABSENT = object()
 
+_NO_UNICODE = (
+    "holds what is no character: half of a surrogate pair, or bytes of the environment that are no UTF-8"
+)
+
 
 class Content:
     """Reads one file's tree. ``problems`` grows while ``data`` is made."""
@@ -83,6 +87,9 @@ class Content:
             if not isinstance(key, str):
                 self._problem(path, key_node, "a key is text, not a list or a mapping")
                 continue
+            if not _is_unicode(key):
+                self._problem(path, key_node, _NO_UNICODE)
+                continue
             below = (*path, key)
             if key in data:
                 first = next(each for each, _ in node.value if each.value == key)
@@ -97,7 +104,11 @@ class Content:
     def _scalar(self, node: ScalarNode, path: tuple[Step, ...]) -> object:
         text: str = node.value
         if node.tag == STR:
-            return self._expanded(node, text, path) if "${" in text else text
+            value = self._expanded(node, text, path) if "${" in text else text
+            if isinstance(value, str) and not _is_unicode(value):
+                self._problem(path, node, _NO_UNICODE)
+                return _ABSENT
+            return value
         read = _READ.get(node.tag)
         if read is None:
             self._problem(path, node, f"the tag {_short(node.tag)} is not known")
@@ -155,6 +166,16 @@ _READ: dict[str, Callable[[str], object]] = {
     BOOL: lambda text: text.lower() == "true",
     NULL: _nothing,
 }
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _short(tag: str) -> str:
