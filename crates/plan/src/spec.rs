@@ -29,8 +29,8 @@ pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 pub use stream::{AcceptProxy, Protocol, SendProxy};
 
-/// A key that must be written even when its value is `null`.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+/// Reads a key that must be written even when its value is `null`.
+pub fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

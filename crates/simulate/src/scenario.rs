@@ -1,16 +1,8 @@
 //! What happens, as a description: JSON, every key present, unknown keys refused, no defaults. Spelling, defaults and
 //! which backends are meant are the business of who writes it.
 
-use serde::{Deserialize, Deserializer, Serialize};
-
-/// A key that must be written even when its value is `null`.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer)
-}
+use fairlead_plan::spec::nullable;
+use serde::{Deserialize, Serialize};
 
 /// A world around a pool, and what happens in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 """A check of backends, as the engine reads it."""
 
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from fairlead.model import (
     BodyRegex,
@@ -12,10 +12,27 @@ from fairlead.model import (
     HttpCheck,
     TcpCheck,
 )
+from fairlead.units import Duration
 
-__all__ = ["asks_by_http", "check", "stream_pools"]
+__all__ = ["Paced", "asks_by_http", "check", "pace", "stream_pools"]
 
 _OF_HTTP = frozenset({"type", "path", "method", "host", "headers", "expect"})
+
+
+class Paced(Protocol):
+    """Checks of a configuration, or of a simulation."""
+
+    @property
+    def interval(self) -> Duration: ...  # noqa: D102 - as a check has it
+
+    @property
+    def fast_interval(self) -> Duration: ...  # noqa: D102
+
+    @property
+    def timeout(self) -> Duration: ...  # noqa: D102
+
+    @property
+    def initial(self) -> Literal["up", "down"]: ...  # noqa: D102
 
 
 def stream_pools(configuration: Configuration) -> frozenset[str]:
@@ -32,17 +49,24 @@ def asks_by_http(wanted: HealthCheck, *, stream: bool) -> bool:
     return isinstance(wanted, HttpCheck) and not (stream and _OF_HTTP.isdisjoint(wanted.model_fields_set))
 
 
+def pace(wanted: Paced) -> dict[str, Any]:
+    """Describe when checks are made, whatever they do."""
+    return {
+        "interval_ms": wanted.interval.milliseconds,
+        "fast_interval_ms": wanted.fast_interval.milliseconds,
+        "timeout_ms": wanted.timeout.milliseconds,
+        "initially_up": wanted.initial == "up",
+    }
+
+
 def check(wanted: HealthCheck | None, *, stream: bool) -> dict[str, Any] | None:
     """Describe how backends are checked; None if they aren't."""
     if wanted is None:
         return None
     return {
-        "interval_ms": wanted.interval.milliseconds,
-        "fast_interval_ms": wanted.fast_interval.milliseconds,
-        "timeout_ms": wanted.timeout.milliseconds,
+        **pace(wanted),
         "healthy_threshold": wanted.healthy_threshold,
         "unhealthy_threshold": wanted.unhealthy_threshold,
-        "initially_up": wanted.initial == "up",
         "port": wanted.port,
         "probe": _probe(wanted, stream=stream),
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fairlead.compile import backends as described
 from fairlead.compile import names, spec
 from fairlead.compile.algorithm import algorithm as algorithm_spec
+from fairlead.compile.check import pace
 from fairlead.errors import UnitError, UsageError
 from fairlead.model.algorithm import ConsistentHash, ConsistentHashAlgorithm
 from fairlead.model.algorithm import name as algorithm_name
@@ -220,14 +221,7 @@ def _long_enough(rate: list[Json], requests: int) -> int:
 
 def _checks(pool: Pool, read: Read) -> Json | None:
     checks = pool.health_check or read.scenario.checks
-    if checks is None:
-        return None
-    return {
-        "interval_ms": checks.interval.milliseconds,
-        "fast_interval_ms": checks.fast_interval.milliseconds,
-        "timeout_ms": checks.timeout.milliseconds,
-        "initially_up": checks.initial == "up",
-    }
+    return None if checks is None else pace(checks)
 
 
 def _effect(event: Event, members: list[Json]) -> Json:

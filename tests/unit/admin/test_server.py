@@ -24,6 +24,7 @@ from fairlead.model.stats import (
     RouteStats,
 )
 from fairlead.model.status import BackendDetail, Operated, ReloadResult, Status
+from support.reported import reported
 
 SOCKET = {"Fairlead-Via": "socket"}
 
@@ -36,20 +37,8 @@ class FakeBackend:
         self.log = EventLog()
 
     def status(self) -> Status:
-        return Status(
-            version="1.0",
-            pid=1,
-            phase="serving",
-            ready=True,
-            directory="/run/fairlead",
-            admin=(),
-            plan_version=None,
-            plans_alive=0,
-            plan=None,
-            engine=None,
-            reload=None,
-            pools=(PoolStats(name="app", backends=(BackendStats(id="unix:/run/a.sock", address="x"),)),),
-        )
+        app = PoolStats(name="app", backends=(BackendStats(id="unix:/run/a.sock", address="x"),))
+        return reported(pools=(app,))
 
     async def refresh(self) -> None:
         self.refreshed += 1

@@ -14,20 +14,9 @@ from fairlead.model.stats import (
     PoolStats,
     QueueStats,
 )
-from fairlead.model.status import Status
+from support.reported import reported
 
-STATUS = Status(
-    version="1.0",
-    pid=1,
-    phase="serving",
-    ready=True,
-    directory="/run/fairlead",
-    admin=(),
-    plan_version=1,
-    plans_alive=1,
-    plan=None,
-    engine=None,
-    reload=None,
+STATUS = reported(
     listeners=(
         ListenerStats(
             name="web",

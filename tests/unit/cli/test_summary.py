@@ -3,7 +3,8 @@
 from fairlead.cli.summary import summary
 from fairlead.model import Configuration
 from fairlead.model.stats import BindStats, ListenerStats
-from fairlead.model.status import EngineStatus, PlanStatus, Status
+from fairlead.model.status import EngineStatus, PlanStatus
+from support.reported import reported
 
 CONFIGURATION = Configuration.model_validate(
     {
@@ -11,18 +12,11 @@ CONFIGURATION = Configuration.model_validate(
         "pools": {"app": {"backends": ["127.0.0.1:9001", {"address": "127.0.0.1:9002", "weight": 3}]}},
     }
 )
-STATUS = Status(
-    version="1.0",
+STATUS = reported(
     pid=123,
-    phase="serving",
-    ready=True,
-    directory="/run/fairlead",
     admin=("/run/fairlead/admin.sock", "127.0.0.1:9900"),
-    plan_version=1,
-    plans_alive=1,
     plan=PlanStatus(version=1, source="fairlead.yaml", accepted_at_ms=0),
     engine=EngineStatus(pid=124, version="1.0", workers=1, adopted=False, restarts=0),
-    reload=None,
     listeners=(ListenerStats(name="web", binds=(BindStats(text=":0", bound="[::]:4001"),)),),
 )
 

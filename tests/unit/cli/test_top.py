@@ -9,6 +9,7 @@ from fairlead.cli.top.picture import picture
 from fairlead.cli.top.rates import Rates, Sample, between
 from fairlead.model.stats import BackendStats, Latency, ListenerStats, PoolStats, Totals
 from fairlead.model.status import EngineStatus, Status
+from support.reported import reported
 
 
 def status(
@@ -22,18 +23,8 @@ def status(
         codes={"2xx": requests - errors, "5xx": errors},
         latency_ms=Latency(count=requests, sum=2.0 * requests),
     )
-    return Status(
-        version="1.0",
-        pid=1,
-        phase="serving",
-        ready=True,
-        directory="/run/fairlead",
-        admin=(),
-        plan_version=1,
-        plans_alive=1,
-        plan=None,
+    return reported(
         engine=EngineStatus(**(running | (engine or {}))),
-        reload=None,
         listeners=(web,),
         pools=(PoolStats(name="app", backends=backends),),
         totals=Totals(connections=3),
