@@ -48,6 +48,8 @@ class _Quantity:
     def expected(cls, value: object) -> str:
         """Say what should stand in the place of a value that is no text."""
         if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if value < 0:
+                return f"a {cls.NOUN} is never negative"
             return f"a {cls.NOUN} needs a unit: {cls.ADVICE.format(value)}"
         return f"a {cls.NOUN} is expected, such as {_either(cls.EXAMPLES)}"
 
@@ -209,6 +211,9 @@ class Share(_Quantity):
             # 1 could be meant as 1 % or as the whole: it has to be said.
             if 0 <= value < 1:
                 return cls(float(value))
+            if not 0 <= value <= 100:  # noqa: PLR2004 - a percentage
+                message = f"{value} is out of range: a share is from 0% to 100%"
+                raise UnitError(message)
             advice = cls.ADVICE.format(100 if value == 1 else value)
             message = f"a share is a percentage or a number below 1: {advice}"
             raise UnitError(message)

@@ -275,7 +275,10 @@ async def test_check_of_a_backend_that_wants_a_header_has_one(
     stage.backend.behaviour = answering(OK)
     async with haproxy(tmp_path, "accept-proxy", stage.backend.address) as address:
         check = {"path": "/health", "timeout": "20s"}
-        write(tmp_path / "fairlead.json", configuration(tmp_path, address, send_proxy=version, health_check=check))
+        write(
+            tmp_path / "fairlead.json",
+            configuration(tmp_path, address, send_proxy=version, health_check=check),
+        )
         async with run(tmp_path / "fairlead.json", tmp_path) as fairlead:
             # It is ready with the first result.
             (pool,) = (await fairlead.stats())["pools"]

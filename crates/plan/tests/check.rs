@@ -68,9 +68,8 @@ fn a_proxy_header_for_nobody_comes_first_where_one_is_expected() {
         let spec: Spec = serde_json::from_value(whole).expect("the description is whole");
         Plan::build(&spec, &Live::new()).expect("a good description").pools[0].check.clone().expect("a check")
     };
-    let [none, one, two] = ["", "v1", "v2"].map(|version| {
-        built(&if version.is_empty() { Value::Null } else { json!(version) }, &Value::Null)
-    });
+    let [none, one, two] = ["", "v1", "v2"]
+        .map(|version| built(&if version.is_empty() { Value::Null } else { json!(version) }, &Value::Null));
     assert_eq!(&*none.preface, b"");
     assert_eq!(&*one.preface, b"PROXY UNKNOWN\r\n");
     assert_eq!(&*two.preface, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");

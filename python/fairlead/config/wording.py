@@ -1,7 +1,8 @@
 """What the models found, said in the operator's words."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from fairlead.config.suggestion import suggestion
 from fairlead.errors import Step
+from fairlead.model import Configuration
 from fairlead.model.definition import Definition
 from fairlead.model.shape import Spot, secret_keys, spot
 from fairlead.model.value import Secret
@@ -27,11 +29,18 @@ class Finding(NamedTuple):
     """Whether the key is wrong, and not its value."""
 
 
-def findings(error: ValidationError, data: Mapping[str, object]) -> Iterator[Finding]:
-    """Each error of a validation, with its path as written in ``data``."""
+_Look = Callable[[Sequence[Step]], Spot | None]
+"""What may stand at a path."""
+
+
+def findings(
+    error: ValidationError, data: Mapping[str, object], root: type[Definition] = Configuration
+) -> Iterator[Finding]:
+    """Each error of a validation of ``data`` as ``root``, with its path as written."""
+    look = partial(spot, root=root)
     for each in error.errors(include_url=False):
         path = _path(each["loc"], data)
-        finding = _finding(each, path, data)
+        finding = _finding(each, path, data, look)
         if finding is not None:
             yield finding
 
@@ -60,17 +69,19 @@ def _path(location: tuple[Step, ...], data: object) -> tuple[Step, ...]:
     return path
 
 
-def _finding(error: ErrorDetails, path: tuple[Step, ...], data: Mapping[str, object]) -> Finding | None:
+def _finding(
+    error: ErrorDetails, path: tuple[Step, ...], data: Mapping[str, object], look: _Look
+) -> Finding | None:
     if error["type"] == "missing":
-        return _missing(error, path)
+        return _missing(error, path, look)
     if error["type"] == "extra_forbidden":
-        return Finding(path, _extra(path, data), with_key=True)
-    return Finding(path, _text(error, path))
+        return Finding(path, _extra(path, data, look), with_key=True)
+    return Finding(path, _text(error, path, look(path) or Spot(None)))
 
 
-def _missing(error: ErrorDetails, path: tuple[Step, ...]) -> Finding | None:
+def _missing(error: ErrorDetails, path: tuple[Step, ...], look: _Look) -> Finding | None:
     *above, key = path
-    for definition in _definitions(tuple(above)):
+    for definition in _definitions(look(above)):
         if key in definition.ONE_OF:
             if any(each in error["input"] for each in definition.ONE_OF):
                 return None  # what is there has its own error
@@ -83,10 +94,10 @@ def _missing(error: ErrorDetails, path: tuple[Step, ...]) -> Finding | None:
     return Finding(path, "is missing")
 
 
-def _extra(path: tuple[Step, ...], data: Mapping[str, object]) -> str:
+def _extra(path: tuple[Step, ...], data: Mapping[str, object], look: _Look) -> str:
     *above, last = path
     key = str(last)
-    definitions = _definitions(tuple(above))
+    definitions = _definitions(look(above))
     known = {name for each in definitions for name in (*each.model_fields, *each.RESERVED)}
     for definition in definitions:
         if key in definition.RESERVED:
@@ -96,7 +107,7 @@ def _extra(path: tuple[Step, ...], data: Mapping[str, object]) -> str:
             return f"stands beside {_either(others)}, and only one of them may"
     owners = [each for each in definitions if key in each.model_fields]
     if owners and all("type" in each.model_fields for each in owners):
-        types = [name for each in owners for name in _values(each.model_fields["type"].annotation)]
+        types = [name for each in owners for name in Spot(each.model_fields["type"].annotation).known]
         return f"belongs to type {_either(types)}"
     if key == "<<":
         return "merge keys are no part of YAML 1.2: repeat the keys, or let an alias be a whole value"
@@ -109,39 +120,41 @@ def _at(data: object, path: list[Step]) -> Any:  # noqa: ANN401
     return data
 
 
-def _definitions(path: tuple[Step, ...]) -> tuple[type[Definition], ...]:
-    found = spot(path)
+def _definitions(found: Spot | None) -> tuple[type[Definition], ...]:
     return found.definitions if found else ()
 
 
-def _text(error: ErrorDetails, path: tuple[Step, ...]) -> str:
+def _text(error: ErrorDetails, path: tuple[Step, ...], at: Spot) -> str:
     write = _WORDING.get(error["type"])
-    at = spot(path) or Spot(None)
-    return write(error, path, at) if write else error["msg"]
+    text = write(error, path, at) if write else error["msg"]
+    return text + (_meant(error["input"], at) if error["type"] != "literal_error" else "")
 
 
-def _said(error: ErrorDetails, _path: tuple[Step, ...], _at: Spot) -> str:
-    return str(error["ctx"]["reason"])
+def _meant(value: object, at: Spot) -> str:
+    """Which of the words that are known here was misspelt; nothing if none is near."""
+    if not isinstance(value, str) or value in at.known:
+        return ""
+    # Behind one that only begins what is written, the rest stays as it is.
+    rest = value.partition(":")[2] or "NAME"
+    return suggestion(value, (word + rest if word.endswith(":") else word for word in at.known))
+
+
+def _said(error: ErrorDetails, _path: tuple[Step, ...], at: Spot) -> str:
+    """With the words that might stand there, too, where a quantity is expected."""
+    words = "".join(f', or "{word}"' for word in at.words) if error["type"] == "unit" else ""
+    return str(error["ctx"]["reason"]) + words
 
 
 def _literal(error: ErrorDetails, path: tuple[Step, ...], at: Spot) -> str:
     value = error["input"]
-    known = list(_values(at.annotation))
+    known = [word for word in at.known if word not in at.reserved]
     if not isinstance(value, str):
         return f"{_either(known)} is expected"
     if value in at.reserved:
         return f'"{value}" is {NOT_SUPPORTED}'
     noun = next((step for step in reversed(path) if isinstance(step, str)), "value")
-    near = suggestion(value, (*known, *at.reserved))
+    near = suggestion(value, at.known)
     return f'unknown {noun} "{value}"{near or f" ({_either(known)})"}'
-
-
-def _values(annotation: object) -> Iterator[str]:
-    if get_origin(annotation) is Literal:
-        yield from get_args(annotation)
-    else:
-        for each in get_args(annotation):
-            yield from _values(each)
 
 
 def _range(error: ErrorDetails, _path: tuple[Step, ...], at: Spot) -> str:
@@ -168,10 +181,21 @@ def _range(error: ErrorDetails, _path: tuple[Step, ...], at: Spot) -> str:
 
 def _type(expected: str) -> Callable[[ErrorDetails, tuple[Step, ...], Spot], str]:
     def text(error: ErrorDetails, _path: tuple[Step, ...], at: Spot) -> str:
-        words = "".join(f' or "{word}"' for word in at.words)
-        return f"{expected}{words} is expected, not {_kind(error['input'])}"
+        value = error["input"]
+        words = "".join(f' or "{word}"' for word in at.known if word not in at.reserved)
+        return f"{expected}{words} is expected, not {_kind(value)}{_unquoted(value, expected)}"
 
     return text
+
+
+def _unquoted(value: object, expected: str) -> str:
+    """What to write where text only looks like what is expected, or says the same in another way."""
+    if not isinstance(value, str):
+        return ""
+    written = _FLAGS.get(value.lower()) if expected == _FLAG else None
+    if expected == _NUMBER and value.isascii() and value.isdecimal():
+        written = value
+    return f": write {written}" if written else ""
 
 
 def _kind(value: object) -> str:
@@ -201,6 +225,11 @@ def _short(error: ErrorDetails, _path: tuple[Step, ...], _at: Spot) -> str:
     return f"is too short: at least {error['ctx']['min_length']} characters"
 
 
+_NUMBER = "a whole number"
+_FLAG = "true or false"
+_FLAGS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+"""What is truth elsewhere is text in YAML 1.2."""
+
 _WORDING: dict[str, Callable[[ErrorDetails, tuple[Step, ...], Spot], str]] = {
     "refused": _said,
     "unit": _said,
@@ -209,8 +238,9 @@ _WORDING: dict[str, Callable[[ErrorDetails, tuple[Step, ...], Spot], str]] = {
     "greater_than": _range,
     "less_than_equal": _range,
     "less_than": _range,
-    "int_type": _type("a whole number"),
-    "bool_type": _type("true or false"),
+    "int_type": _type(_NUMBER),
+    "float_type": _type("a number"),
+    "bool_type": _type(_FLAG),
     "string_type": _string,
     "model_type": _type("a mapping"),
     "dict_type": _type("a mapping"),

@@ -141,7 +141,7 @@ class Checks:
             outcome = await self._execute(
                 target.command, dict(target.about), seconds=seconds, user=self._user
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the backend has to be told of
             if self._defects.get(key) != target:
                 self._defects[key] = target
                 _log.exception("a check can't be made", pool=key[0], backend=key[1])

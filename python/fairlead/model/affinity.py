@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from fairlead.model.algorithm import KeyPart
+from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition
 from fairlead.model.value import (
     FIELD_NAME,
@@ -200,16 +201,10 @@ class TableAffinity(_Affinity):
     ]
 
 
-def _kind(value: object) -> str:
-    given = value if isinstance(value, dict) else vars(value) if isinstance(value, _Affinity) else {}
-    # What is none of them is told so by the first.
-    return next((f"<{key}>" for key in _Affinity.ONE_OF if key in given), "<cookie>")
-
-
 Affinity = Annotated[
     Annotated[CookieAffinity, Tag("<cookie>")]
     | Annotated[LearnAffinity, Tag("<learn>")]
     | Annotated[HeaderAffinity, Tag("<header>")]
     | Annotated[TableAffinity, Tag("<table>")],
-    Discriminator(_kind),
+    Discriminator(by_key(*_Affinity.ONE_OF)),
 ]

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, NewType, cast
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
+from fairlead.model.choice import Known, by_key
 from fairlead.model.definition import Definition
 from fairlead.model.value import FIELD_NAME, Expanded, Integer, OneOrMany, Timeout, refuse, unexpanded
 from fairlead.units import Duration
@@ -49,7 +50,11 @@ def _key(value: str) -> str:
 
 
 KeyPart = Annotated[
-    str, BeforeValidator(unexpanded, json_schema_input_type=str), AfterValidator(_key), Field(min_length=1)
+    str,
+    BeforeValidator(unexpanded, json_schema_input_type=str),
+    AfterValidator(_key),
+    Field(min_length=1),
+    Known("client", "path", "header:", "cookie:", "query:"),
 ]
 
 Factor = NewType("Factor", float)
@@ -178,22 +183,13 @@ class ConsistentHashAlgorithm(_Options):
     ]
 
 
-def _kind(value: object) -> str:
-    if isinstance(value, _Options):
-        return f"<{value.name}>"
-    if isinstance(value, dict):
-        # What is none of them is told so by the last.
-        return next((f"<{key}>" for key in _Options.ONE_OF if key in value), "<consistent_hash>")
-    return "<name>"
-
-
 Algorithm = Annotated[
     Annotated[AlgorithmName, Tag("<name>")]
     | Annotated[LeastTimeAlgorithm, Tag("<least_time>")]
     | Annotated[RandomAlgorithm, Tag("<random>")]
     | Annotated[IpHashAlgorithm, Tag("<ip_hash>")]
     | Annotated[ConsistentHashAlgorithm, Tag("<consistent_hash>")],
-    Discriminator(_kind),
+    Discriminator(by_key(*_Options.ONE_OF, scalar="name")),
 ]
 
 

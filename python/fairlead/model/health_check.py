@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
+from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.value import Flag, HeaderName, Integer, Listed, OneOrMany, Text, Timeout, refuse
 from fairlead.units import Duration
@@ -47,6 +48,9 @@ def _statuses(value: object) -> object:
         message = "a status such as 200, or a range such as 200-399, is expected"
         raise refuse(message)
     found = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", value, re.ASCII)
+    if of_a_kind := re.fullmatch("([1-5])[xX]{2}", value, re.ASCII):
+        message = f'"{value}": write {of_a_kind[1]}00-{of_a_kind[1]}99'
+        raise refuse(message)
     if found is None or int(found[1]) > int(found[2] or found[1]):
         message = f'"{value}" is neither a status nor a range of them: 100 to 599, such as 200-399'
         raise refuse(message)
@@ -75,24 +79,15 @@ class HeaderPresent(Definition):
     present: Annotated[Flag, Field(description="Whether it has to be there, or must not be.")]
 
 
-def _body_kind(value: object) -> str:
-    return "<regex>" if isinstance(value, (dict, BodyRegex)) else "<text>"
-
-
-def _header_kind(value: object) -> str:
-    if isinstance(value, HeaderPresent) or (isinstance(value, dict) and "present" in value):
-        return "<present>"
-    return "<regex>" if isinstance(value, (dict, HeaderRegex)) else "<text>"
-
-
 _BodyTest = Annotated[
-    Annotated[Text, Tag("<text>")] | Annotated[BodyRegex, Tag("<regex>")], Discriminator(_body_kind)
+    Annotated[Text, Tag("<text>")] | Annotated[BodyRegex, Tag("<regex>")],
+    Discriminator(by_key("regex", scalar="text")),
 ]
 _HeaderTest = Annotated[
     Annotated[Text, Tag("<text>")]
     | Annotated[HeaderRegex, Tag("<regex>")]
     | Annotated[HeaderPresent, Tag("<present>")],
-    Discriminator(_header_kind),
+    Discriminator(by_key("present", "regex", otherwise="regex", scalar="text")),
 ]
 
 

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from fairlead.model.definition import Definition
 from fairlead.model.value import Text, Timeout, refuse
@@ -21,6 +21,14 @@ def _percentile(value: str) -> str:
     raise refuse(message)
 
 
+def _unsaid(value: object) -> object:
+    found = re.fullmatch("([0-9]+)%?", str(value), re.ASCII)
+    if found is None or isinstance(value, bool):
+        return value
+    message = f'"{value}" says no unit: write p{found[1]} for a percentile, or {found[1]}ms for a time'
+    raise refuse(message)
+
+
 def _kind(value: object) -> str:
     return "<percentile>" if isinstance(value, str) and not value[:1].isdigit() else "<time>"
 
@@ -29,7 +37,10 @@ Percentile = Annotated[
     Text, AfterValidator(_percentile), Field(json_schema_extra={"pattern": f"^{_PERCENTILE}$"})
 ]
 After = Annotated[
-    Annotated[Percentile, Tag("<percentile>")] | Annotated[Timeout, Tag("<time>")], Discriminator(_kind)
+    Annotated[
+        Annotated[Percentile, Tag("<percentile>")] | Annotated[Timeout, Tag("<time>")], Discriminator(_kind)
+    ],
+    BeforeValidator(_unsaid),
 ]
 
 

@@ -1,12 +1,12 @@
 """Where clients connect, and what they may do."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, NewType
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from fairlead.model.address import Bind, HostPattern, Network
+from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.route import Route
 from fairlead.model.value import Flag, HeaderName, Integer, Listed, Name, OneOrMany, Timeout, Word, refuse
@@ -230,14 +230,9 @@ class SniListener(ListenerBase):
         return frozenset(self.sni.values())
 
 
-def _serves(value: object) -> str:
-    given = value if isinstance(value, Mapping) else vars(value) if isinstance(value, ListenerBase) else {}
-    return "<pool>" if "pool" in given else "<sni>" if "sni" in given else "<routes>"
-
-
 Listener = Annotated[
     Annotated[PoolListener, Tag("<pool>")]
     | Annotated[RoutesListener, Tag("<routes>")]
     | Annotated[SniListener, Tag("<sni>")],
-    Discriminator(_serves),
+    Discriminator(by_key("pool", "sni", "routes", otherwise="routes")),
 ]

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from fairlead.model.choice import Known
 from fairlead.model.definition import Definition
 from fairlead.model.value import Text, refuse
 from fairlead.units import Share
@@ -42,6 +43,7 @@ class AccessLog(Definition):
     format: Annotated[
         Text,
         AfterValidator(_format),
+        Known(*FORMATS),
         Field(
             description="`json`, `combined` (Apache's), or a template with `{field}` references.",
             examples=["{client} {method} {path} {status} {duration}"],

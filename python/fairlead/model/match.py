@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from fairlead.model.address import HostPattern
+from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition
 from fairlead.model.value import OneOrMany, Text, refuse
 
@@ -34,13 +35,9 @@ class PathRegex(Definition):
     regex: Annotated[Text, Field(description="The expression.", examples=["^/v[0-9]+/"])]
 
 
-def _kind(value: object) -> str:
-    return "<regex>" if isinstance(value, (dict, PathRegex)) else "<pattern>"
-
-
 PathMatch = Annotated[
     Annotated[PathPattern, Tag("<pattern>")] | Annotated[PathRegex, Tag("<regex>")],
-    Discriminator(_kind),
+    Discriminator(by_key("regex", scalar="pattern")),
 ]
 
 

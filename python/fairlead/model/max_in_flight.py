@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition
 from fairlead.model.value import Integer, refuse
 
@@ -31,9 +32,7 @@ class AdaptiveLimit(Definition):
 
 
 def _kind(value: object) -> str:
-    if isinstance(value, (dict, AdaptiveLimit)):
-        return "<adaptive>"
-    return "<word>" if value == "adaptive" else "<number>"
+    return "<word>" if value == "adaptive" else by_key("adaptive", scalar="number")(value)
 
 
 MaxInFlight = Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from fairlead.model.choice import Known
 from fairlead.model.definition import Definition
 from fairlead.model.value import FIELD_NAME, Integer, Text, Timeout, refuse
 from fairlead.units import Duration
@@ -27,7 +28,7 @@ class Queue(Definition):
     ] = 1000
     timeout: Annotated[Timeout, Field(description="The longest wait; then 503.")] = Duration(5_000)
     priority: Annotated[
-        Annotated[Text, AfterValidator(_priority)] | None,
+        Annotated[Text, AfterValidator(_priority), Known("header:")] | None,
         Field(
             description="`header:NAME`: the header whose number, 0 to 255, says who comes first: the higher "
             "the sooner. Without it: first come, first served.",

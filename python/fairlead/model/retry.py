@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from fairlead.model.choice import Known
 from fairlead.model.definition import Definition
 from fairlead.model.value import Integer, Listed, Text, Timeout, refuse
 from fairlead.units import Duration, Share, Size
@@ -33,7 +34,7 @@ class Retry(Definition):
     """Which requests get another try, on another backend if there is one."""
 
     on: Annotated[
-        Listed[Annotated[Text, AfterValidator(_condition)]],
+        Listed[Annotated[Text, AfterValidator(_condition), Known(*_CONDITIONS)]],
         Field(
             description="After what: `connect_failure` (for any method: nothing was sent), `reset` (the "
             "connection broke before the answer), a status of an answer.",

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from fairlead.errors import Step
+from fairlead.model.choice import Known
 from fairlead.model.configuration import Configuration
 from fairlead.model.definition import Definition, Reserved
-from fairlead.model.value import Secret, Word
+from fairlead.model.value import Many, Secret, Word
 
 __all__ = ["Spot", "definitions", "has_secrets", "secret_keys", "spot"]
 
@@ -43,10 +44,24 @@ class Spot:
         """Words that stand for the absence of a value, such as ``off``."""
         return tuple(mark.text for mark in self.marks if isinstance(mark, Word))
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every word that may be written here, or with which what is written may begin."""
+        words = [*_literals(self.annotation), *self.words, *self.reserved]
+        for mark in self.marks:
+            if isinstance(mark, Known):
+                words += mark.words
+            elif isinstance(mark, Many) and mark.single:
+                # One value stands in the place of a list of one.
+                words += (
+                    word for item in get_args(_bare(self.annotation)[0])[:1] for word in Spot(item).known
+                )
+        return tuple(dict.fromkeys(words))
 
-def spot(path: Sequence[Step]) -> Spot | None:
+
+def spot(path: Sequence[Step], root: type[Definition] = Configuration) -> Spot | None:
     """What may stand at a path of the configuration, ``None`` if nothing may."""
-    found = [Spot(Configuration)]
+    found = [Spot(root)]
     for step in path:
         found = [below for each in found for below in _below(each.annotation, step)]
         if not found:
@@ -95,6 +110,16 @@ def _marks(annotation: Any) -> Iterator[Any]:  # noqa: ANN401
     if get_origin(inner) in {Union, UnionType}:
         for each in get_args(inner):
             yield from _marks(each)
+
+
+def _literals(annotation: Any) -> Iterator[str]:  # noqa: ANN401
+    inner, _ = _bare(annotation)
+    origin = get_origin(inner)
+    if origin is Literal:
+        yield from get_args(inner)
+    elif origin in {Union, UnionType}:
+        for each in get_args(inner):
+            yield from _literals(each)
 
 
 def _definitions(annotation: Any) -> Iterator[type[Definition]]:  # noqa: ANN401

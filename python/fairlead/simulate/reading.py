@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from fairlead.config.document import gather
 from fairlead.config.suggestion import suggestion
+from fairlead.config.wording import findings
 from fairlead.errors import ConfigurationError, Problem, UsageError
 from fairlead.simulate.scenario import FromFile, Scenario
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from fairlead.errors import Step
 
 __all__ = ["Read", "read", "shipped"]
 
@@ -66,9 +61,9 @@ def _read(name: str, path: Path) -> Read:
         try:
             scenario = Scenario.model_validate(documents.data)
         except ValidationError as error:
-            for each in error.errors(include_url=False):
-                at = _path(each["loc"], documents.data)
-                problems.append(Problem(at, _said(each), documents.place(at)))
+            for at, message, with_key in findings(error, documents.data, Scenario):
+                place = documents.key_place(at) if with_key else documents.place(at)
+                problems.append(Problem(at, message, place))
         else:
             work = scenario.work
             samples = (
@@ -78,35 +73,6 @@ def _read(name: str, path: Path) -> Read:
             )
             return Read(name, scenario, samples)
     raise ConfigurationError(sorted(problems, key=lambda each: documents.order(each.place)))
-
-
-def _path(location: tuple[Step, ...], data: object) -> tuple[Step, ...]:
-    """What of pydantic's location is written: it also names the branches of unions."""
-    path: tuple[Step, ...] = ()
-    for step in location:
-        if isinstance(step, str) and step.startswith("<"):
-            continue
-        path = (*path, step)
-        try:
-            data = data[step]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            break
-    return path
-
-
-def _said(error: ErrorDetails) -> str:
-    match error["type"]:
-        case "missing":
-            return "is missing"
-        case "extra_forbidden":
-            return f'unknown key "{error["loc"][-1]}"'
-        case "refused" | "unit":
-            return str(error["ctx"]["reason"])
-        case "literal_error":
-            known = str(error["ctx"]["expected"]).replace("'", "")
-            return f'unknown word "{error["input"]}": {known} is expected'
-        case _:
-            return error["msg"][:1].lower() + error["msg"][1:]
 
 
 def _samples(path: Path, place: object) -> tuple[float, ...]:

@@ -1,10 +1,11 @@
 """What happens in a simulation, as a user writes it: a YAML file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from fairlead.model import Configuration
+from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition
 from fairlead.model.value import Integer, Text, Timeout
 from fairlead.simulate.amount import Amount, Count, Factor, Selection
@@ -65,7 +66,13 @@ class Clients(Definition):
     ] = 0.0
 
 
-class Constant(Definition):
+class _Work(Definition):
+    """How long requests take."""
+
+    ONE_OF: ClassVar[tuple[str, ...]] = ("constant", "exponential", "lognormal", "file")
+
+
+class Constant(_Work):
     """Every request is the same work."""
 
     constant: Timeout
@@ -77,7 +84,7 @@ class MeanTime(Definition):
     mean: Timeout
 
 
-class Exponential(Definition):
+class Exponential(_Work):
     """Work without memory."""
 
     exponential: MeanTime
@@ -90,23 +97,16 @@ class Spread(Definition):
     sigma: Annotated[float, Field(description="The deviation of the logarithm.", ge=0, le=5)]
 
 
-class Lognormal(Definition):
+class Lognormal(_Work):
     """Most requests are short, some are long."""
 
     lognormal: Spread
 
 
-class FromFile(Definition):
+class FromFile(_Work):
     """Work drawn from a file: a number of milliseconds in each line."""
 
     file: Text
-
-
-def _work(value: object) -> str:
-    keys = ("constant", "exponential", "lognormal", "file")
-    if isinstance(value, dict):
-        return next((f"<{key}>" for key in keys if key in value), "<constant>")
-    return f"<{type(value).__name__.lower().removeprefix('from')}>"
 
 
 Work = Annotated[
@@ -114,7 +114,7 @@ Work = Annotated[
     | Annotated[Exponential, Tag("<exponential>")]
     | Annotated[Lognormal, Tag("<lognormal>")]
     | Annotated[FromFile, Tag("<file>")],
-    Discriminator(_work),
+    Discriminator(by_key(*_Work.ONE_OF)),
 ]
 
 
@@ -145,13 +145,19 @@ class Checks(Definition):
     initial: Literal["up", "down"] = "down"
 
 
-class Slow(Definition):
+class _What(Definition):
+    """What befalls a backend."""
+
+    ONE_OF: ClassVar[tuple[str, ...]] = ("slow", "cold", "errors", "pauses", "checks_fail")
+
+
+class Slow(_What):
     """Everything takes so many times as long."""
 
     slow: Factor
 
 
-class Cold(Definition):
+class Cold(_What):
     """The same, falling evenly to 1 until it is over."""
 
     cold: Factor
@@ -171,7 +177,7 @@ def _errors(value: object) -> object:
     return value if isinstance(value, (dict, ErrorOptions)) else {"share": value}
 
 
-class Errors(Definition):
+class Errors(_What):
     """A part of the answers are errors."""
 
     errors: Annotated[ErrorOptions, BeforeValidator(_errors)]
@@ -184,13 +190,13 @@ class PauseOptions(Definition):
     lasting: Timeout
 
 
-class Pauses(Definition):
+class Pauses(_What):
     """Standing still again and again, as while garbage is collected."""
 
     pauses: PauseOptions
 
 
-class ChecksFail(Definition):
+class ChecksFail(_What):
     """A part of the checks fail, whatever the backend does."""
 
     checks_fail: Share
@@ -202,15 +208,6 @@ new connections are refused. ``unreachable``: nothing comes through. ``join``: i
 ``leave``: it goes."""
 
 
-def _what(value: object) -> str:
-    keys = ("slow", "cold", "errors", "pauses", "checks_fail")
-    if isinstance(value, dict):
-        return next((f"<{key}>" for key in keys if key in value), "<slow>")
-    if isinstance(value, Definition):
-        return f"<{next(iter(type(value).model_fields))}>"
-    return "<word>"
-
-
 What = Annotated[
     Annotated[Word, Tag("<word>")]
     | Annotated[Slow, Tag("<slow>")]
@@ -218,7 +215,7 @@ What = Annotated[
     | Annotated[Errors, Tag("<errors>")]
     | Annotated[Pauses, Tag("<pauses>")]
     | Annotated[ChecksFail, Tag("<checks_fail>")],
-    Discriminator(_what),
+    Discriminator(by_key(*_What.ONE_OF, scalar="word")),
 ]
 
 

@@ -70,7 +70,7 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
         "f.yaml:8:25: pools.app.timeouts.connect: a duration needs a unit: write 10s",
         'f.yaml:8:29: pools.app.timeouts.conect: unknown key "conect" (did you mean "connect"?)',
         'f.yaml:9:26: pools.app.health_check.type: "grpc" is not supported in this version',
-        "f.yaml:10:20: pools.app.max_in_flight: a whole number is expected, not text",
+        'f.yaml:10:20: pools.app.max_in_flight: a whole number or "adaptive" is expected, not text: write 3',
         'f.yaml:11:1: acess_log: unknown key "acess_log" (did you mean "access_log"?)',
     ]
 
@@ -161,7 +161,7 @@ def test_a_faulty_listener_is_refused_at_the_value_that_is_wrong(
         ("{type: exec}", "15: pools.app.health_check.command: is missing"),
         (
             '{type: exec, command: [/bin/true, "a\\0b"]}',
-            "62: pools.app.health_check.command[1]: holds a NUL character",
+            "63: pools.app.health_check.command[1]: holds a NUL character",
         ),
         ("{path: x}", '36: pools.app.health_check.path: "x": a path starts with "/"'),
         ("{interval: 10}", "40: pools.app.health_check.interval: a duration needs a unit: write 10s"),

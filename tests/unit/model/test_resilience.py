@@ -60,9 +60,9 @@ def test_a_limit_is_a_number_or_finds_itself(written: object, limit: object) -> 
         ({}, {"hedge": {"after": "p100"}}, "listeners.web.routes[0].hedge.after", "no percentile"),
         ({}, {"hedge": {"after": "soon"}}, "listeners.web.routes[0].hedge.after", "no percentile"),
         ({}, {"hedge": {"after": "0s"}}, "listeners.web.routes[0].hedge.after", "more than 0"),
-        ({}, {"hedge": {"after": 50}}, "listeners.web.routes[0].hedge.after", "needs a unit"),
+        ({}, {"hedge": {"after": 50}}, "listeners.web.routes[0].hedge.after", "says no unit"),
         ({"max_in_flight": 0}, {}, "pools.app.max_in_flight", "out of range: 1 or more"),
-        ({"max_in_flight": "many"}, {}, "pools.app.max_in_flight", "a whole number is expected"),
+        ({"max_in_flight": "many"}, {}, "pools.app.max_in_flight", "a whole number or"),
         ({"max_in_flight": {"adaptive": {"min": 0}}}, {}, "pools.app.max_in_flight.adaptive.min", "range"),
         (
             {"max_in_flight": {"adaptive": {"min": 9, "max": 3}}},

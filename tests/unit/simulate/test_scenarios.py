@@ -129,13 +129,13 @@ def test_errors_say_where_and_what(tmp_path: Path) -> None:
     said = [str(problem).replace(f"{tmp_path}/", "") for problem in refused.value.problems]
     assert said[0].startswith("bad.yaml:3:18: arrivals.rate: how many requests come is a rate, such as 500/s")
     assert "bad.yaml:4:18: work.constant: a duration needs a unit: write 10s" in said
-    assert 'bad.yaml:5:7: more: unknown key "more"' in said
+    assert 'bad.yaml:5:1: more: unknown key "more"' in said
     assert any(
         line.startswith("bad.yaml:7:24: events[0].backends: which backends are meant") for line in said
     )
     assert any(line.startswith("bad.yaml:7:40: events[0].what.slow: a number of times") for line in said)
     assert any(
-        line.startswith('bad.yaml:8:12: events[1].what: unknown word "explode": hang, ') for line in said
+        line.startswith('bad.yaml:8:12: events[1].what: unknown what "explode" (hang, ') for line in said
     )
 
 

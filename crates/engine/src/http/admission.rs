@@ -58,7 +58,12 @@ pub(super) fn judge<'a>(
 }
 
 /// What of a body can be known before it is relayed.
-fn check_body(body: Body, received: &[u8], listener: &LocalListener, most: Option<u64>) -> Result<(), Failure> {
+fn check_body(
+    body: Body,
+    received: &[u8],
+    listener: &LocalListener,
+    most: Option<u64>,
+) -> Result<(), Failure> {
     match (body, most) {
         (Body::Length(length), Some(most)) if length > most => Err(Failure::BODY_TOO_LARGE),
         (Body::Chunked, most) => check_chunks(received, listener, most),
