@@ -22,8 +22,8 @@ def _percentile(value: str) -> str:
 
 
 def _unsaid(value: object) -> object:
-    found = re.fullmatch("([0-9]+)%?", str(value), re.ASCII)
-    if found is None or isinstance(value, bool):
+    found = re.fullmatch("([5-9][0-9])%?", str(value), re.ASCII)
+    if found is None:
         return value
     message = f'"{value}" says no unit: write p{found[1]} for a percentile, or {found[1]}ms for a time'
     raise refuse(message)
