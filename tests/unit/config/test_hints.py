@@ -21,11 +21,8 @@ FULL = yaml.safe_load(
     .replace("ops.token", str(Path(__file__)))
     # Words, of which YAML 1.1 makes truth values.
     .replace("{on: ", "{'on': ")
-    .replace("keepalive: off", "keepalive: 'off'")
+    .replace(": off", ": 'off'")
 )
-# Words of keys that are not there, for want of a place where they would not be the default.
-FULL["pools"]["static"]["passive_health"] = "off"
-FULL["pools"]["drawn"]["affinity"]["table"]["store"] = "memory"
 
 
 def paths(value: object, path: tuple[Step, ...] = ()) -> list[tuple[Step, ...]]:
@@ -81,6 +78,17 @@ def test_no_word_of_the_format_is_left_out() -> None:
     }
     asked = {word for _, word in (case.values for case in CASES)}
     assert {word for word, _, key in everywhere if key not in {"id", "via"}} <= asked
+
+
+def test_every_key_of_the_format_is_asked_about() -> None:
+    written = {
+        (definition, str(path[-1]).removesuffix("_file"))
+        for path in paths(FULL)
+        if path and (found := spot(path[:-1]))
+        for definition in found.definitions
+    }
+    keys = {(definition, key) for definition in definitions() for key in definition.model_fields}
+    assert {(each.__name__, key) for each, key in keys - written} == {("Configuration", "include")}
 
 
 @pytest.mark.parametrize(
