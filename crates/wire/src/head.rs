@@ -143,8 +143,14 @@ impl Head {
     /// The first value of the field with this name, in any case.
     #[must_use]
     pub fn named(&self, name: &[u8]) -> Option<&[u8]> {
+        self.named_all(name).next()
+    }
+
+    /// Every value of the field with this name, in any case and in order.
+    #[must_use = "iterators are lazy"]
+    pub fn named_all<'a>(&'a self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
         self.live()
-            .find(|field| self.text(field.name).eq_ignore_ascii_case(name))
+            .filter(move |field| self.text(field.name).eq_ignore_ascii_case(name))
             .map(|field| self.text(field.value))
     }
 

@@ -78,7 +78,7 @@ impl Exchange {
                 request.named(name).map_or(Mark::None, |value| Mark::Value(hash(value)))
             }
             AffinityKey::Learn(name, book) => {
-                let mut sent = values(request, b"cookie");
+                let mut sent = request.named_all(b"Cookie");
                 let value = sent.find_map(|field| cookie::value(field, name));
                 value.map_or(Mark::None, |value| noted(hash(value), book))
             }
@@ -188,7 +188,7 @@ impl Exchange {
                 if let Mark::Noted(key, before @ Some(_)) = self.mark {
                     note(book, key, before, number);
                 }
-                let mut set = values(&self.answer, b"set-cookie");
+                let mut set = self.answer.named_all(b"Set-Cookie");
                 let value = set.find_map(|field| cookie::set(field, name)).filter(|value| !value.is_empty());
                 if let Some(value) = value {
                     book.memory.learn(hash(value), number, clock::recently(), book.ttl);
@@ -210,10 +210,6 @@ fn note(book: &Book, key: u64, before: Option<u16>, number: u16) {
     if before != Some(number) {
         book.memory.settle(key, before, number, clock::recently(), book.ttl);
     }
-}
-
-fn values<'a>(head: &'a Head, name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    head.iter().filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// To whom a client belongs, if that is known: a member, or one that left and still drains.
@@ -255,7 +251,7 @@ fn is_secure(cookie: &AffinityCookie, request: &Head) -> bool {
 
 /// A cookie is one client's: no shared cache may give it to another (RFC 6265 3, RFC 9111 7.3).
 fn keep_from_shared_caches(answer: &mut Head) {
-    let is_kept = values(answer, b"cache-control").flat_map(|value| value.split(|&byte| byte == b',')).any(
+    let is_kept = answer.named_all(b"Cache-Control").flat_map(|value| value.split(|&byte| byte == b',')).any(
         |directive| {
             let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
             name.eq_ignore_ascii_case(b"private") || name.eq_ignore_ascii_case(b"no-store")

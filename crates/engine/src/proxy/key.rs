@@ -43,15 +43,14 @@ impl Source<'_> {
         }
     }
 
-    fn cookies(&self) -> impl Iterator<Item = &[u8]> {
-        self.head.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"cookie")).map(|(_, value)| value)
-    }
-
     fn part(self, part: &KeyPart) -> Option<u64> {
         match part {
             KeyPart::Client { v6_prefix } => self.client.map(|address| hash_address(address, *v6_prefix)),
             KeyPart::Header(name) => self.head.named(name).map(hash),
-            KeyPart::Cookie(name) => self.cookies().find_map(|field| cookie::value(field, name)).map(hash),
+            KeyPart::Cookie(name) => {
+                let mut sent = self.head.named_all(b"Cookie");
+                sent.find_map(|field| cookie::value(field, name)).map(hash)
+            }
             KeyPart::Query(name) => self.head.query().and_then(|query| parameter(query, name)).map(hash),
             KeyPart::Path => Some(hash(self.path)),
         }

@@ -34,6 +34,7 @@ fn a_head_knows_its_parts() {
     assert_eq!(head.authority(), b"a.example");
     assert_eq!(head.named(b"X-a"), Some(&b"1"[..]));
     assert_eq!(head.named(b"X-b"), None);
+    assert_eq!(head.named_all(b"X-a").collect::<Vec<_>>(), [b"1", b"2"]);
     assert_eq!(head.known(Known::Host), Some(&b"a.example"[..]));
     assert_eq!(head.known(Known::Via), None);
 }
