@@ -6,7 +6,7 @@
 //! have priorities, the higher come first, wherever they wait.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
 
@@ -22,8 +22,8 @@ const LINES: usize = 32;
 pub struct Queue {
     waiting: Count,
     arrivals: AtomicU64,
-    /// Some have come with a priority.
-    ranked: AtomicBool,
+    /// Of those that wait, how many have a priority.
+    ranked: Count,
     served: AtomicU64,
     timed_out: AtomicU64,
     refused: AtomicU64,
@@ -43,6 +43,9 @@ pub struct Ticket {
 }
 
 const PRIORITY_AT: u32 = 56;
+
+/// The class of those without a priority.
+const UNRANKED: u64 = u8::MAX as u64;
 
 /// How a request leaves its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +78,7 @@ impl Queue {
             return None;
         }
         if priority > 0 {
-            self.ranked.store(true, Relaxed);
+            self.ranked.add();
         }
         let class = u64::from(u8::MAX - priority) << PRIORITY_AT;
         Some(Ticket { rank: class | self.arrivals.fetch_add(1, Relaxed), line: worker % LINES })
@@ -102,6 +105,9 @@ impl Queue {
             let place = line.binary_search_by_key(&ticket.rank, |&(at, _)| at);
             place.map(|place| line.remove(place)).is_ok()
         });
+        if ticket.rank >> PRIORITY_AT < UNRANKED {
+            self.ranked.remove();
+        }
         self.waiting.remove();
         match leaving {
             Leaving::Served => self.served.fetch_add(1, Relaxed),
@@ -139,10 +145,10 @@ impl Queue {
         }
     }
 
-    /// The class of the highest priority that waits, where there are priorities.
+    /// The class of the highest priority that waits; `None` while nobody has one, which costs no look at other lines.
     fn highest(&self, worker: usize) -> Option<u64> {
         let front = |line: &Line| line.with(|line| line.front().map(|&(rank, _)| rank >> PRIORITY_AT));
-        if self.ranked.load(Relaxed) { self.lines_from(worker).filter_map(front).min() } else { None }
+        if self.ranked.get() > 0 { self.lines_from(worker).filter_map(front).min() } else { None }
     }
 
     fn lines_from(&self, worker: usize) -> impl Iterator<Item = &Line> {
@@ -170,5 +176,25 @@ impl Line {
     /// Nothing in here can panic half-way.
     fn with<T>(&self, work: impl FnOnce(&mut VecDeque<(u64, Waker)>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_lines_are_looked_at_only_while_somebody_with_a_priority_waits() {
+        let queue = Queue::default();
+        let plain = queue.enter(10, 0, 0).expect("there is room");
+        assert!(queue.park(plain, Waker::noop()));
+        assert_eq!(queue.highest(0), None);
+        for leaving in [Leaving::Served, Leaving::TimedOut, Leaving::GivenUp] {
+            let urgent = queue.enter(10, 1, 9).expect("there is room");
+            assert!(queue.park(urgent, Waker::noop()));
+            assert_eq!(queue.highest(0), Some(UNRANKED - 9));
+            queue.leave(urgent, leaving);
+            assert_eq!(queue.highest(0), None, "those that are left have none");
+        }
     }
 }
