@@ -88,6 +88,20 @@ async def test_the_cookie_says_nothing_and_is_set_once(tmp_path: Path) -> None:
         assert again.values("Set-Cookie") == again.values("Cache-Control") == []
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_nobody_comes_to_belong_to_a_backend_that_can_t_serve(tmp_path: Path, status: int) -> None:
+    async with origins(2) as two, serving(tmp_path, addresses(two), COOKIE) as running:
+        address = await running.address()
+        known = Browser()
+        home = await known.text(address)
+        cookies = dict(known.cookies)
+        two[int(home)].behaviour = answer(home, status)
+        pages = [await Browser().ask(address) for _ in range(4)]
+        assert {(page.status, len(page.values("Set-Cookie"))) for page in pages} == {(status, 0), (200, 1)}
+        assert (await known.ask(address)).status == status
+        assert known.cookies == cookies, "who belongs there stays"
+
+
 async def test_one_with_a_time_is_renewed_by_each_answer(tmp_path: Path) -> None:
     cookie = {
         "name": "stay", "ttl": "1h", "secure": True, "same_site": "none",

@@ -170,13 +170,15 @@ impl Exchange {
         })
     }
 
-    /// Notes where the client belongs now that the backend of `slot` has answered, or tells the client in that answer.
+    /// Notes where the client belongs now that the backend of `slot` has answered, or tells the client in that answer. Nobody
+    /// comes to belong to a backend by its answer that it can't serve.
     pub(super) fn tell(&mut self, affinity: &Affinity, slot: &Slot) {
+        let serves = !matches!(self.answer.status(), 502..=504);
         match (&affinity.by, slot.bonds()) {
             (AffinityKey::Cookie(ours), Bonds::Cookies(cookies)) => {
                 let is_told =
                     matches!(self.mark, Mark::Tag(tag) if cookies.member(&tag) == Some(slot.place()));
-                if ours.renewed || !is_told {
+                if serves && (ours.renewed || !is_told) {
                     let secure = is_secure(ours, &self.request);
                     self.answer.append(b"Set-Cookie", cookies.field(slot.place(), secure));
                     keep_from_shared_caches(&mut self.answer);
@@ -185,7 +187,9 @@ impl Exchange {
             (AffinityKey::Learn(name, book), Bonds::Numbers(numbers)) => {
                 let number = numbers.of(slot.place());
                 // What the client sent counts only if a backend once gave it: else anybody could fill the memory.
-                if let Mark::Noted(key, before @ Some(_)) = self.mark {
+                if let Mark::Noted(key, before @ Some(_)) = self.mark
+                    && serves
+                {
                     note(book, key, before, number);
                 }
                 let mut set = self.answer.named_all(b"Set-Cookie");
@@ -195,7 +199,9 @@ impl Exchange {
                 }
             }
             (AffinityKey::Table(_, book), Bonds::Numbers(numbers)) => {
-                if let Mark::Noted(key, before) = self.mark {
+                if let Mark::Noted(key, before) = self.mark
+                    && serves
+                {
                     note(book, key, before, numbers.of(slot.place()));
                 }
             }
