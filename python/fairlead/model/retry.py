@@ -47,8 +47,9 @@ class Retry(Definition):
     per_try_timeout: Annotated[
         Timeout | None,
         Field(
-            description="From picking a backend to the head of its answer. A try that takes longer is given "
-            "up, and counts as `reset` and as `504`.",
+            description="From picking a backend to the head of its answer; while a body is on its way, "
+            "without anything of it being taken. Waiting for the client doesn't count. A try that takes "
+            "longer is given up, and counts as `reset` and as `504`.",
             examples=["5s"],
         ),
     ] = None

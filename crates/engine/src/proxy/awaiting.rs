@@ -147,14 +147,18 @@ impl Exchange {
     }
 }
 
-/// What it says of its backend that a try got no head.
+/// What it says of its backend that a try got no head: nothing, if that isn't its own doing.
 pub(super) fn blame(obstacle: Obstacle, order: &Order<'_>, trial: &Trial) {
-    let Trial { connection, slot, sending, .. } = trial;
+    let Trial { slot, sending, .. } = trial;
     let counters = slot.counters();
     counters.bytes_out.add(sending.sent());
-    if obstacle.is_the_backends(connection.is_reused()) {
-        breaking::report(order, slot, true);
+    if matches!(obstacle, Obstacle::Broken) {
+        counters.resets.add(1);
     }
+    if !obstacle.is_the_backends(trial) {
+        return;
+    }
+    breaking::report(order, slot, true);
     match obstacle {
         Obstacle::Request(Failure::TRY_TIMEOUT) if !trial.has_begun() => {
             counters.timeouts.add(1);
@@ -162,7 +166,7 @@ pub(super) fn blame(obstacle: Obstacle, order: &Order<'_>, trial: &Trial) {
             slot.adapt(None, clock::now());
             slot.report(order, Report::TimedOut);
         }
-        Obstacle::Request(Failure::ANSWER_TIMEOUT | Failure::TRY_TIMEOUT) => {
+        Obstacle::Request(_) => {
             counters.timeouts.add(1);
             slot.report(order, Report::TimedOut);
             let now = clock::now();
@@ -172,17 +176,10 @@ pub(super) fn blame(obstacle: Obstacle, order: &Order<'_>, trial: &Trial) {
                 slot.waited(now.saturating_duration_since(sent), now);
             }
         }
-        Obstacle::Request(_) => {}
         Obstacle::Answer(_) => slot.report(order, Report::Errored),
         Obstacle::Broken => {
-            counters.resets.add(1);
-            // One that was closed while it lay idle says nothing about the backend.
-            if !connection.is_reused() {
-                slot.failed();
-            }
-            if trial.has_begun() || !connection.is_reused() {
-                slot.report(order, Report::Reset);
-            }
+            slot.failed();
+            slot.report(order, Report::Reset);
         }
     }
 }
@@ -214,12 +211,16 @@ impl Obstacle {
         matches!(self, Self::Request(_))
     }
 
-    /// Whether it speaks against the backend. That a `reused` connection broke doesn't: it was closed while it lay idle.
-    fn is_the_backends(self, reused: bool) -> bool {
+    /// Whether it speaks against the backend. While a client keeps its request's body back, whoever loses patience meanwhile
+    /// is not to blame: else anybody could have backends taken for sick.
+    fn is_the_backends(self, trial: &Trial) -> bool {
+        let Trial { connection, sending, .. } = trial;
         match self {
-            Self::Request(failure) => [Failure::ANSWER_TIMEOUT, Failure::TRY_TIMEOUT].contains(&failure),
+            Self::Request(Failure::ANSWER_TIMEOUT | Failure::TRY_TIMEOUT) => sending.is_the_backends_turn(),
+            Self::Request(_) => false,
             Self::Answer(_) => true,
-            Self::Broken => !reused,
+            // One that was closed while it lay idle says nothing about the backend.
+            Self::Broken => (trial.has_begun() || !connection.is_reused()) && !sending.is_slow(),
         }
     }
 }

@@ -21,8 +21,8 @@ use crate::io::{Fault, Leave, Stream};
 use crate::proxy::replay::Replay;
 use crate::proxy::splice::{self, Pipes, Splice};
 
-pub(crate) use pace::Limit;
 use pace::Pace;
+pub(crate) use pace::{Limit, SLOW};
 
 /// Framing of a chunk around its data: 16 digits and two line ends.
 const CHUNK_FRAMING: usize = 20;
@@ -200,6 +200,16 @@ impl Pump {
     /// Whether the whole body was taken from the source: what is in its buffer now belongs to what follows.
     pub(crate) fn is_decoded(&self) -> bool {
         self.decoded && self.piece == 0
+    }
+
+    /// Whether it is the source that has to go on.
+    pub(crate) fn awaits_source(&self) -> bool {
+        self.reading.is_awaited()
+    }
+
+    /// Whether the sink may have given up because of the source, which let it wait.
+    pub(crate) fn has_slow_source(&self) -> bool {
+        self.reading.is_slow()
     }
 
     /// Takes its limits off `deadline`: both sides may take their time from now on.

@@ -1,13 +1,13 @@
 //! The request on its way to the backend: its head, and its body behind it while the answer is already waited for.
 
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fairlead_wire::Head;
 use fairlead_wire::http1::{Body, Framing, encode};
 
 use super::exchange::Order;
-use super::pump::{Ends, Job, Limit, Pump, PumpError, Side};
+use super::pump::{Ends, Job, Limit, Pump, PumpError, SLOW, Side};
 use super::replay::Replay;
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
@@ -22,6 +22,10 @@ pub(super) struct Sending {
     held_back: Option<Job>,
     /// When the backend had all of it.
     sent_at: Option<Instant>,
+    /// Since when the body is held back.
+    held_at: Option<Instant>,
+    /// Where a single try is limited: how much was sent when its time began anew, `None` while it stands still.
+    timed: Option<u64>,
     /// The answer has begun: nobody is in a hurry any more.
     answering: bool,
 }
@@ -60,7 +64,15 @@ impl Sending {
     }
 
     fn with(pump: Pump, held_back: Option<Job>) -> Self {
-        Self { pump, state: State::Moving, held_back, sent_at: None, answering: false }
+        Self {
+            pump,
+            state: State::Moving,
+            held_back,
+            sent_at: None,
+            held_at: None,
+            timed: Some(0),
+            answering: false,
+        }
     }
 
     /// Sends what can be sent. Ready when there is nothing left to do: all is sent, or nothing more is taken.
@@ -89,7 +101,11 @@ impl Sending {
                 deadline: &client.deadline,
                 pipes: &client.worker.pipes,
             };
-            match ready!(self.pump.poll(cx, &mut ends)) {
+            let polled = self.pump.poll(cx, &mut ends);
+            if let Some(limit) = order.route.plan.retry.per_try {
+                self.time_try(limit, polled.is_pending(), order);
+            }
+            match ready!(polled) {
                 Ok(()) if self.held_back.is_some() => self.settle(State::Waiting, order),
                 Ok(()) => self.settle(State::Sent, order),
                 Err(PumpError { side: Side::From, fault }) => return Poll::Ready(Err(client_fault(fault))),
@@ -101,6 +117,40 @@ impl Sending {
         }
     }
 
+    /// Time of a try is time that the backend takes. It stands still while the client has to go on with its body, and begins
+    /// anew when there is something for the backend to take again.
+    fn time_try(&mut self, limit: Duration, goes_on: bool, order: &Order<'_>) {
+        // One that was sent whole at once has had its time from the beginning.
+        if self.answering || !goes_on && self.timed == Some(0) {
+            return;
+        }
+        let timed = (!goes_on || !self.pump.awaits_source()).then(|| self.pump.sent());
+        if timed == self.timed {
+            return;
+        }
+        self.timed = timed;
+        match timed {
+            Some(_) => order.client.deadline.set(Phase::Try, clock::now() + limit),
+            None => order.client.deadline.clear(Phase::Try),
+        }
+    }
+
+    /// It is the backend's turn: it has all of the request, or doesn't take what is there of it.
+    pub(super) fn is_the_backends_turn(&self) -> bool {
+        match self.state {
+            State::Sent | State::Stopped => true,
+            State::Moving => !self.pump.awaits_source(),
+            // The backend may say 100, and the client may go on without that.
+            State::Waiting => false,
+        }
+    }
+
+    /// The backend may have given up since it didn't get all of the request: its client is slow.
+    pub(super) fn is_slow(&self) -> bool {
+        let is_held = self.held_at.is_some_and(|at| clock::now().saturating_duration_since(at) >= SLOW);
+        self.state != State::Sent && (is_held || self.pump.has_slow_source())
+    }
+
     /// There is more of it to be sent, and the client or the backend may be waited for.
     pub(super) fn is_moving(&self) -> bool {
         self.state == State::Moving
@@ -110,6 +160,9 @@ impl Sending {
     pub(super) fn go_on(&mut self, order: &Order<'_>, received: &Buffer) {
         if let Some(job) = self.held_back.take() {
             order.client.deadline.clear(Phase::Response);
+            order.client.deadline.clear(Phase::Try);
+            self.timed = None;
+            self.held_at = None;
             let replay = self.pump.kept();
             self.pump = Pump::new(&job, received.sibling()).keeping(replay);
             self.state = State::Moving;
@@ -169,8 +222,10 @@ impl Sending {
     fn settle(&mut self, state: State, order: &Order<'_>) {
         self.state = state;
         let now = clock::now();
-        if state == State::Sent {
-            self.sent_at = Some(now);
+        match state {
+            State::Sent => self.sent_at = Some(now),
+            State::Waiting => self.held_at = Some(now),
+            State::Moving | State::Stopped => {}
         }
         if !self.answering {
             order.client.deadline.set(Phase::Response, now + order.route.plan.timeouts.response);

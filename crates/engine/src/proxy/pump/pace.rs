@@ -14,6 +14,9 @@ const GRACE: i64 = 5_000_000_000;
 /// What a fast start is worth at the most, so that it doesn't pay for an endless drip.
 const MOST: i64 = 2 * GRACE;
 
+/// For whom a peer has waited so long in all, he may be why that peer gave up.
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
+
 /// Between two looks at the queue of a full socket.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,8 @@ pub(crate) struct Limit {
 pub(super) struct Pace {
     limit: Option<Limit>,
     purse: i64,
+    /// In all, up to the wait that goes on.
+    waited: Duration,
     waiting_since: Option<Instant>,
     taking: Taking,
 }
@@ -52,7 +57,7 @@ struct Taking {
 
 impl Pace {
     pub(super) fn new(limit: Option<Limit>) -> Self {
-        Self { limit, purse: GRACE, waiting_since: None, taking: Taking::default() }
+        Self { limit, purse: GRACE, waited: Duration::ZERO, waiting_since: None, taking: Taking::default() }
     }
 
     /// This side has to do something from now on.
@@ -79,6 +84,17 @@ impl Pace {
         } else {
             self.fill(bytes - ahead);
         }
+    }
+
+    /// Whether this side is waited for now.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting_since.is_some()
+    }
+
+    /// Whether this side was waited for so long that the other may have given up because of it.
+    pub(super) fn is_slow(&self) -> bool {
+        let now = self.waiting_since.map(|since| clock::now().saturating_duration_since(since));
+        self.waited + now.unwrap_or_default() >= SLOW
     }
 
     /// No limit from now on.
@@ -116,8 +132,9 @@ impl Pace {
         let Some(limit) = self.limit else { return };
         if let Some(since) = self.waiting_since.take() {
             deadline.clear(limit.phase);
-            let waited = now.saturating_duration_since(since).as_nanos();
-            self.purse -= i64::try_from(waited).unwrap_or(GRACE).min(GRACE);
+            let waited = now.saturating_duration_since(since);
+            self.waited += waited;
+            self.purse -= i64::try_from(waited.as_nanos()).unwrap_or(GRACE).min(GRACE);
         }
         self.fill(bytes);
     }
@@ -183,6 +200,21 @@ mod tests {
     #[test]
     fn a_pause_within_the_gap_is_forgiven_to_who_goes_on_at_a_fair_rate() {
         assert_eq!(drip(&[1_400; 100], Duration::from_secs(29)), None);
+    }
+
+    #[test]
+    fn who_is_waited_for_often_is_as_slow_as_who_is_waited_for_long() {
+        let start = clock::now();
+        let deadline = Wheel::new(start).deadline();
+        let mut pace = Pace::new(Some(LIMIT));
+        for tenth in 0..10 {
+            assert!(!pace.is_slow(), "after {tenth} tenths of a second");
+            let time = start + Duration::from_millis(200 * tenth);
+            pace.wait_from(time, &deadline);
+            assert!(pace.is_awaited());
+            pace.moved_at(time + Duration::from_millis(100), 1_000, &deadline);
+        }
+        assert!(pace.is_slow() && !pace.is_awaited());
     }
 
     #[test]

@@ -1,0 +1,115 @@
+"""A backend is judged by its own doing: what slow clients cause is held against nobody."""
+
+import pytest
+
+from support.backend import OK
+from support.peer import Peer
+from support.stage import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TRIES = 3
+BREAKER = {"error_rate": "50%", "min_requests": TRIES, "window": "60s", "open": "1h"}
+TICK = "200ms"
+
+
+def _impatient(pool: str) -> dict[str, object]:
+    """A try may take a tick."""
+    return {"routes": [{"pool": pool, "retry": {"on": ["503"], "per_try_timeout": TICK}}]}
+
+
+CONFIGURATION = {
+    "listeners": {
+        "expect": {"routes": [{"pool": "expect", "timeouts": {"response": TICK}}]},
+        "expect-try": _impatient("expect-try"),
+        "slow": _impatient("slow"),
+        "late": _impatient("late"),
+        "clock": _impatient("clock"),
+        "tired": {"pool": "tired"},
+    },
+    "pools": {
+        "clock": {"backends": ["@silent"]},
+        **{
+            name: {"backends": ["@app"], "circuit_breaker": BREAKER}
+            for name in ("expect", "expect-try", "slow", "late", "tired")
+        },
+    },
+}
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+
+
+async def _backend(stage: Stage, pool: str) -> dict[str, object]:
+    pools = {each["name"]: each for each in (await stage.fairlead.status())["pools"]}
+    found: dict[str, object] = pools[pool]["backends"][0]
+    return found
+
+
+async def _breaker(stage: Stage, pool: str) -> object:
+    return (await _backend(stage, pool))["breaker"]
+
+
+async def _pass(stage: Stage, ticks: int) -> None:
+    """Let time pass, by the engine's own clock: each of these requests takes a tick."""
+    for _ in range(ticks):
+        assert (await stage.ask(GET, "clock")).status == 504
+
+
+async def _uploads(stage: Stage, listener: str) -> list[tuple[Peer, Peer]]:
+    """Requests whose bodies aren't sent while the backend has their heads: the clients' and its own ends."""
+    found = []
+    for _ in range(TRIES):
+        client = await stage.client(listener)
+        client.send(POST)
+        peer = await stage.backend.accepted()
+        await peer.head()
+        found.append((client, peer))
+    return found
+
+
+@pytest.mark.parametrize("listener", ["expect", "expect-try"])
+async def test_a_body_that_its_client_keeps_back_is_not_the_backend_s_delay(
+    stage: Stage, listener: str
+) -> None:
+    for _ in range(TRIES):
+        assert (await stage.ask(EXPECT, listener)).status == 504
+    assert await _breaker(stage, listener) == "closed"
+    assert await stage.metric("fairlead_backend_failures_total", pool=listener, kind="timeout") == 0
+    for _ in range(TRIES):
+        assert (await stage.ask(GET, listener)).status == 504
+    assert await _breaker(stage, listener) == "open", "who has all of a request is late"
+
+
+async def test_the_time_of_a_try_stands_still_while_the_client_s_body_is_waited_for(stage: Stage) -> None:
+    uploads = await _uploads(stage, "slow")
+    await _pass(stage, 2)
+    for client, peer in uploads:
+        client.send(b"hello")
+        assert await peer.read(5) == b"hello"
+        peer.send(OK)
+        assert (await client.answer()).status == 200
+    assert await _breaker(stage, "slow") == "closed"
+
+
+async def test_the_time_of_a_try_begins_when_the_backend_has_the_body(stage: Stage) -> None:
+    uploads = await _uploads(stage, "late")
+    await _pass(stage, 1)
+    for client, _ in uploads:
+        client.send(b"hello")
+    for client, _ in uploads:
+        assert (await client.answer()).status == 504
+    assert await _breaker(stage, "late") == "open"
+
+
+async def test_a_backend_that_is_tired_of_a_slow_client_is_not_broken(stage: Stage) -> None:
+    uploads = await _uploads(stage, "tired")
+    await _pass(stage, 7)
+    for client, peer in uploads:
+        peer.reset()
+        assert (await client.answer()).status == 502
+    assert await _breaker(stage, "tired") == "closed"
+    for client, peer in await _uploads(stage, "tired"):
+        peer.reset()
+        assert (await client.answer()).status == 502
+    assert await _breaker(stage, "tired") == "open", "there was nothing to be tired of"
