@@ -1,9 +1,12 @@
 """A backend is judged by its own doing: what slow clients cause is held against nobody."""
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
-from support.backend import OK
-from support.peer import Peer
+from support.backend import OK, answering, closing_after
+from support.peer import HANG, Peer
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -18,6 +21,12 @@ def _impatient(pool: str) -> dict[str, object]:
     return {"routes": [{"pool": pool, "retry": {"on": ["503"], "per_try_timeout": TICK}}]}
 
 
+BREAKS: dict[str, tuple[bytes, Callable[[Peer], None]]] = {
+    "short": (b"Content-Length: 10\r\n\r\nhello", Peer.close),
+    "reset": (b"Content-Length: 10\r\n\r\nhello", Peer.reset),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", Peer.close),
+    "malformed": (b"Transfer-Encoding: chunked\r\n\r\n", lambda peer: peer.send(b"no chunk\r\n")),
+}
 CONFIGURATION = {
     "listeners": {
         "expect": {"routes": [{"pool": "expect", "timeouts": {"response": TICK}}]},
@@ -25,19 +34,22 @@ CONFIGURATION = {
         "slow": _impatient("slow"),
         "late": _impatient("late"),
         "clock": _impatient("clock"),
-        "tired": {"pool": "tired"},
+        **{name: {"pool": name} for name in ("tired", "left", "unread", "row", *BREAKS)},
     },
     "pools": {
         "clock": {"backends": ["@silent"]},
+        "row": {"backends": ["@bad", "@app"], "algorithm": "first"},
         **{
             name: {"backends": ["@app"], "circuit_breaker": BREAKER}
-            for name in ("expect", "expect-try", "slow", "late", "tired")
+            for name in ("expect", "expect-try", "slow", "late", "tired", "left", "unread", *BREAKS)
         },
     },
 }
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
 EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+BROKEN_OFF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
+LARGE = 16 * 1024 * 1024
 
 
 async def _backend(stage: Stage, pool: str) -> dict[str, object]:
@@ -113,3 +125,57 @@ async def test_a_backend_that_is_tired_of_a_slow_client_is_not_broken(stage: Sta
         peer.reset()
         assert (await client.answer()).status == 502
     assert await _breaker(stage, "tired") == "open", "there was nothing to be tired of"
+
+
+@pytest.mark.parametrize("way", BREAKS)
+async def test_an_answer_that_breaks_off_is_the_backend_s_failure(stage: Stage, way: str) -> None:
+    head, breaks = BREAKS[way]
+    for _ in range(TRIES):
+        client = await stage.client(way)
+        client.send(GET)
+        peer, _ = await stage.backend.received()
+        peer.send(b"HTTP/1.1 200 OK\r\n", head)
+        await client.head()
+        breaks(peer)
+        await client.received()
+    assert await _breaker(stage, way) == "open"
+
+
+async def test_answers_that_break_off_in_a_row_have_their_backend_left_out(stage: Stage) -> None:
+    stage.backend.behaviour = answering(OK)
+    stage.backends["bad"].behaviour = closing_after(BROKEN_OFF)
+    async with asyncio.timeout(HANG):
+        while (await _backend(stage, "row"))["state"] != "ejected":
+            client = await stage.client("row")
+            client.send(GET)
+            await client.head()
+            await client.closed()
+    assert (await stage.ask(GET, "row")).status == 200
+
+
+async def test_an_answer_whose_client_leaves_is_no_failure(stage: Stage) -> None:
+    for _ in range(TRIES):
+        client = await stage.client("left")
+        client.send(GET)
+        peer, _ = await stage.backend.received()
+        peer.send(BROKEN_OFF)
+        await client.head()
+        client.reset()
+        assert await peer.is_closed()
+    assert await _breaker(stage, "left") == "closed"
+
+
+async def test_a_backend_that_is_tired_of_a_slow_reader_did_not_break_off(stage: Stage) -> None:
+    answers = []
+    for _ in range(TRIES):
+        client = await stage.client("unread", buffer=4096)
+        client.send(GET)
+        peer, _ = await stage.backend.received()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE, bytes(LARGE - 1))
+        await client.head()
+        answers.append((client, peer))
+    await _pass(stage, 7)
+    for client, peer in answers:
+        peer.reset()
+        assert len(await client.received()) < LARGE
+    assert await _breaker(stage, "unread") == "closed"

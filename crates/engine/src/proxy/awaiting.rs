@@ -48,7 +48,7 @@ impl Exchange {
         trial.connection.input.consume(response.len);
         let status = self.answer.status();
         if status >= 200 || response.upgrade {
-            self.answered(order, trial, status);
+            self.answered(order, trial, &response);
             return Ok(Some(response));
         }
         trial.interim = true;
@@ -59,14 +59,21 @@ impl Exchange {
         Ok(None)
     }
 
-    /// The head of a final answer is here: everybody who wants to know is told.
-    fn answered(&mut self, order: &Order<'_>, trial: &Trial, status: u16) {
+    /// The head of a final answer is here: everybody who wants to know is told. That it is a good one is said when it is
+    /// whole, since it may break off; but a breaker's trial, which others wait for, ends here.
+    fn answered(&mut self, order: &Order<'_>, trial: &mut Trial, response: &Response) {
         let now = clock::now();
+        let status = self.answer.status();
         self.account.answered(status, now);
         trial.slot.counters().codes.count(status);
         let said = said(&self.answer);
-        trial.slot.report(order, said);
-        breaking::report(order, &trial.slot, status >= 500);
+        trial.unsettled = said == Report::Answered && !response.upgrade && !trial.has_whole(response.body);
+        if !trial.unsettled {
+            trial.slot.report(order, said);
+        }
+        if !trial.unsettled || trial.slot.is_on_trial() {
+            breaking::report(order, &trial.slot, status >= 500);
+        }
         // 503 is said of the backend's load; 429, of what one client asks for.
         if status == 503 {
             trial.slot.adapt(None, now);

@@ -15,12 +15,14 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use fairlead_balance::health::Report;
 use fairlead_balance::{Attempts, Outcome};
-use fairlead_wire::http1::Scan;
+use fairlead_wire::http1::{Body, Scan};
 use fairlead_wire::{Head, http1};
 
 use super::account::Account;
 use super::affinity::Mark;
+use super::breaking;
 use super::connect::Choice;
 use super::key::Source;
 use super::replay::Replay;
@@ -121,16 +123,43 @@ pub(super) struct Trial {
     pub(super) interim: bool,
     /// The time it takes is one of those by which requests are hedged.
     pub(super) hedgeable: bool,
+    /// Its answer is good so far, and whether it ends well is still to be said of the backend.
+    pub(super) unsettled: bool,
 }
 
 impl Trial {
     pub(super) fn new(connection: Connection, slot: Slot, sending: Sending) -> Self {
-        Self { connection, slot, sending, scan: Scan::default(), interim: false, hedgeable: false }
+        Self {
+            connection,
+            slot,
+            sending,
+            scan: Scan::default(),
+            interim: false,
+            hedgeable: false,
+            unsettled: false,
+        }
     }
 
     /// Something of an answer has come.
     pub(super) fn has_begun(&self) -> bool {
         self.interim || !self.connection.input.is_empty()
+    }
+
+    /// All of a body is here that nothing was taken of.
+    pub(super) fn has_whole(&self, body: Body) -> bool {
+        match body {
+            Body::None => true,
+            Body::Length(length) => length <= self.connection.input.len() as u64,
+            Body::Chunked | Body::Close => false,
+        }
+    }
+
+    /// Says how its answer ended, if that wasn't said at its head.
+    pub(super) fn settle(&mut self, order: &Order<'_>, report: Report) {
+        if std::mem::take(&mut self.unsettled) {
+            self.slot.report(order, report);
+            breaking::report(order, &self.slot, report.is_error());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use fairlead_balance::{Action, Attempts, Pass};
+use fairlead_balance::{Action, Attempts};
 use fairlead_wire::Head;
 use fairlead_wire::http1::{Body, Response};
 use tokio::time::sleep;
@@ -32,7 +32,7 @@ pub(super) fn delay(
     let asks_only = matches!(head.method(), b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE");
     let is_whole = order.request.body == Body::None && !order.request.expect_continue;
     // What a breaker waits for is an answer of this very backend.
-    let on_trial = trial.slot.pass.get().is_some_and(Pass::is_trial);
+    let on_trial = trial.slot.is_on_trial();
     // Only one backend knows a client that belongs there.
     let belongs = order.route.pool.plan.affinity.is_some();
     if !asks_only || !is_whole || order.upgrade || on_trial || belongs {

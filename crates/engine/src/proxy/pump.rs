@@ -212,6 +212,11 @@ impl Pump {
         self.reading.is_slow()
     }
 
+    /// Whether the source may have given up because of the sink, which let it wait.
+    pub(crate) fn has_slow_sink(&self) -> bool {
+        self.writing.is_slow()
+    }
+
     /// Takes its limits off `deadline`: both sides may take their time from now on.
     pub(crate) fn lift_limits(&mut self, deadline: &Deadline) {
         self.reading.lift(deadline);

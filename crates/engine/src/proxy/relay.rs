@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
+use fairlead_balance::health::Report;
 use fairlead_wire::Version;
 use fairlead_wire::http1::{Body, Framing, Response, encode};
 
@@ -15,6 +16,7 @@ use crate::http::answer::Persistence;
 use crate::http::connection::Next;
 use crate::http::failure::Failure;
 use crate::io::Fault;
+use crate::telemetry::Blame;
 
 impl Exchange {
     /// Gives the answer whose head is in `self.answer` to the client. Fails only while nothing of it was sent.
@@ -34,9 +36,7 @@ impl Exchange {
         let mut pump = Pump::new(&job(order, response.body, framing, persistence), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
         self.count(&trial, &pump, response.len);
-        if relayed.as_ref().is_err_and(|failure| *failure == Failure::ANSWER_INCOMPLETE) {
-            trial.slot.counters().resets.add(1);
-        }
+        judge(order, &mut trial, &pump, relayed.err());
         match relayed {
             Ok(()) => Ok(Ended::Answered(self.conclude(order, trial, response, persistence))),
             Err(failure) if pump.sent() == 0 && !failure.is_silent() => Err(failure),
@@ -150,6 +150,30 @@ impl Order<'_> {
         // A client that said it would close has nothing more to send; any other may have, unread.
         if self.request.persistent || !all_read { Next::Linger } else { Next::Close }
     }
+}
+
+/// What the end of an answer says of its backend. One that broke off is the client's doing if he didn't let the backend go
+/// on; of one that paused too long nobody knows whether it wasn't meant to, as streams of events are.
+fn judge(order: &Order<'_>, trial: &mut Trial, pump: &Pump, failure: Option<Failure>) {
+    let broke = failure == Some(Failure::ANSWER_INCOMPLETE);
+    if broke {
+        trial.slot.counters().resets.add(1);
+    }
+    if !trial.unsettled {
+        return;
+    }
+    let report = match failure {
+        None => Report::Answered,
+        Some(failure) if failure.blame == Blame::Client => Report::Answered,
+        Some(_) if pump.has_slow_sink() || !trial.sending.is_complete() => return,
+        Some(_) if broke => Report::Reset,
+        Some(failure) if failure.error == Failure::MALFORMED.error => Report::Errored,
+        Some(_) => return,
+    };
+    if broke {
+        trial.slot.failed();
+    }
+    trial.settle(order, report);
 }
 
 fn job(order: &Order<'_>, body: Body, framing: Framing, persistence: Persistence) -> Job {

@@ -71,6 +71,11 @@ impl Slot {
         standing.is_open() || self.known && standing.admits_known()
     }
 
+    /// A half-open breaker waits for what becomes of it.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.pass.get().is_some_and(Pass::is_trial)
+    }
+
     /// The head of its answer came after so long.
     pub(crate) fn took(&self, time: Duration, now: Instant) {
         self.counters().latency(time);
