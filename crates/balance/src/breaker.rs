@@ -2,8 +2,10 @@
 //! one is answered well.
 //!
 //! Closed, it counts answers and errors over a sliding window. Open, no pick takes the backend. Half-open, it takes one
-//! request, whose outcome closes or opens it again; who ends without an outcome leaves the trial to the next. Its state
-//! stands in the backend's [`Standing`](crate::Standing), apart from what health says.
+//! request, whose outcome closes or opens it again; who ends without an outcome leaves the trial to the next, and so does
+//! who has had it for as long as the breaker stays open: a request without an end must not keep it half-open for ever. An
+//! outcome that comes later than that still decides, unless another was sooner. Its state stands in the backend's
+//! [`Standing`](crate::Standing), apart from what health says.
 //!
 //! Each opening begins a phase. A request carries the one it was let in by, so that what comes late, of requests and of the
 //! timer that half-opens, never moves a breaker that has opened again since.
@@ -43,7 +45,7 @@ pub enum BreakerState {
 pub enum Breaking {
     /// Nothing.
     Stays,
-    /// It has opened: [`BackendLive::half_open`](crate::BackendLive::half_open) is due after the policy's time.
+    /// It has opened: it is to be [tended](crate::BackendLive::tend) from now on.
     Opened(Phase),
     /// Its trial went well.
     Closed,

@@ -179,7 +179,7 @@ struct Traffic {
 /// What the backends of a pool share, and what outlives a configuration with them.
 #[derive(Debug, Default)]
 pub struct PoolLive {
-    /// What the times of latencies are counted from: the first time anybody asked.
+    /// What times are counted from: the first time anybody asked.
     epoch: OnceLock<Instant>,
     /// Grows with every change of a standing, so that a worker knows when its sums over the pool are old.
     changes: AtomicU32,
@@ -248,9 +248,23 @@ impl PoolLive {
     /// Now, as averages see it.
     #[inline]
     pub(crate) fn moment(&self, now: Instant, decay: Decay) -> Moment {
-        let epoch = *self.epoch.get_or_init(|| now);
-        Moment::new(latency::ticks(now.saturating_duration_since(epoch)), decay)
+        Moment::new(latency::ticks(self.age(now)), decay)
     }
+
+    /// Now, as breakers see it.
+    fn millis(&self, now: Instant) -> u32 {
+        self.age(now).as_millis() as u32
+    }
+
+    #[inline]
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(*self.epoch.get_or_init(|| now))
+    }
+}
+
+/// Up to 24 days, beyond which nobody waits.
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).min(u32::MAX / 2)
 }
 
 impl BackendLive {
@@ -337,8 +351,8 @@ impl BackendLive {
     /// Lets a request in that has picked it, if its circuit breaker does. What becomes of the request is said by
     /// [`outcome`](Self::outcome), or else [given back](Self::give_back).
     #[must_use]
-    pub fn admit(&self) -> Option<Pass> {
-        let pass = self.traffic.standing.admit();
+    pub fn admit(&self, now: Instant) -> Option<Pass> {
+        let pass = self.traffic.standing.admit(|| self.pool.millis(now));
         self.changed(pass.is_some_and(Pass::is_trial));
         pass
     }
@@ -348,7 +362,7 @@ impl BackendLive {
         self.changed(self.traffic.standing.give_back(pass));
     }
 
-    /// Takes what became of a request for the circuit breaker. Only the one on trial decides while it isn't closed.
+    /// Takes what became of a request for the circuit breaker. Only those on trial decide while it isn't closed.
     pub fn outcome(&self, failed: bool, pass: Pass, policy: &BreakerPolicy, now: Instant) -> Breaking {
         let standing = &self.traffic.standing;
         if pass.is_trial() && !failed {
@@ -356,14 +370,19 @@ impl BackendLive {
             return if self.changed(standing.close(pass)) { Breaking::Closed } else { Breaking::Stays };
         }
         let opens = pass.is_trial() || standing.counts(pass) && self.outcomes.count(failed, policy, now);
-        let opened = if opens { standing.open(pass) } else { None };
+        let opened = if opens { standing.open(pass, self.pool.millis(now)) } else { None };
         self.changed(opened.is_some());
         opened.map_or(Breaking::Stays, Breaking::Opened)
     }
 
-    /// The time of a circuit breaker that opened with `phase` is over: one request at a time is let in.
-    pub fn half_open(&self, phase: Phase) {
-        self.changed(self.traffic.standing.half_open(phase));
+    /// Does what is due to a circuit breaker that opened with `phase`: half-opens it when it was open for the policy's time,
+    /// and lets the next request in when a trial has lasted for so long. Returns after what time to come again; `None` when it
+    /// has closed, or opened once more.
+    pub fn tend(&self, phase: Phase, open: Duration, now: Instant) -> Option<Duration> {
+        let span = millis(open).max(1);
+        let (turned, again) = self.traffic.standing.tend(phase, span, self.pool.millis(now));
+        self.changed(turned);
+        again.map(|wait| Duration::from_millis(wait.into()))
     }
 
     /// Has sums over the pool made anew, if something did change.

@@ -4,7 +4,7 @@
 //! knows no reasons. A circuit breaker has bits of its own in the same word, which judging leaves alone, as it leaves
 //! what was judged.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::breaker::BreakerState;
 
@@ -47,6 +47,7 @@ const BREAKER: u32 = 0b11 << 20;
 const BREAKER_HALF_OPEN: u32 = 0b01 << 20;
 const BREAKER_OPEN: u32 = 0b10 << 20;
 const TRIAL_TAKEN: u32 = 1 << 22;
+const ON_TRIAL: u32 = BREAKER_HALF_OPEN | TRIAL_TAKEN;
 const PHASE_AT: u32 = 23;
 const PHASE: u32 = !0 << PHASE_AT;
 /// What is judged, as opposed to the breaker's.
@@ -119,105 +120,141 @@ pub struct Phase(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
     phase: Phase,
-    trial: bool,
+    /// Since when it is on trial.
+    trial: Option<u32>,
 }
 
 impl Pass {
-    /// Whether it is the one that a half-open breaker waits for.
+    /// Whether it is one that a half-open breaker has let in.
     #[must_use]
     pub fn is_trial(self) -> bool {
-        self.trial
+        self.trial.is_some()
     }
 }
 
-/// The same word, one phase on.
-const fn next_phase(word: u32) -> u32 {
-    word.wrapping_add(1 << PHASE_AT)
+/// The same bits, one phase on.
+const fn next_phase(bits: u32) -> u32 {
+    bits.wrapping_add(1 << PHASE_AT)
 }
 
-/// The word itself. Relaxed: it guards no other memory.
+/// A standing, and in the upper half since when its breaker is open or its trial lasts: milliseconds from when its pool
+/// began to count them. They come round after 49 days. Relaxed: the word guards no other memory.
 #[derive(Debug)]
-pub(crate) struct StandingWord(AtomicU32);
+pub(crate) struct StandingWord(AtomicU64);
 
 impl Default for StandingWord {
     fn default() -> Self {
-        Self(AtomicU32::new(Standing::UP.0))
+        Self(AtomicU64::new(join(Standing::UP.0, 0)))
     }
+}
+
+const fn join(bits: u32, since: u32) -> u64 {
+    (since as u64) << 32 | bits as u64
+}
+
+const fn split(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
+}
+
+/// How much of `span` isn't over yet. Another thread's clock may be a little behind.
+fn left(span: u32, since: u32, now: u32) -> u32 {
+    let passed = now.wrapping_sub(since);
+    if passed > u32::MAX / 2 { span } else { span.saturating_sub(passed) }
 }
 
 impl StandingWord {
     #[inline]
     pub(crate) fn read(&self) -> Standing {
-        Standing(self.0.load(Relaxed))
+        Standing(split(self.0.load(Relaxed)).0)
     }
 
     /// Lets a request in: any while the breaker is closed, one at a time while it is half-open.
     #[inline]
-    pub(crate) fn admit(&self) -> Option<Pass> {
-        let word = self.0.load(Relaxed);
-        if word & BREAKER == 0 {
-            return Some(Pass { phase: Phase(word & PHASE), trial: false });
+    pub(crate) fn admit(&self, now: impl FnOnce() -> u32) -> Option<Pass> {
+        let (bits, _) = split(self.0.load(Relaxed));
+        if bits & BREAKER == 0 {
+            return Some(Pass { phase: Phase(bits & PHASE), trial: None });
         }
-        let free = |word| word & (BREAKER | TRIAL_TAKEN) == BREAKER_HALF_OPEN;
-        let before = self.turn(|word| free(word).then_some(word | TRIAL_TAKEN))?;
-        Some(Pass { phase: Phase(before & PHASE), trial: true })
+        let now = now();
+        let is_free = |bits| bits & (BREAKER | TRIAL_TAKEN) == BREAKER_HALF_OPEN;
+        let before = self.turn(|bits, _| is_free(bits).then_some((bits | TRIAL_TAKEN, now)))?;
+        Some(Pass { phase: Phase(before & PHASE), trial: Some(now) })
     }
 
-    /// Whether the state that let `pass` in still lasts.
-    fn is_current(word: u32, pass: Pass) -> bool {
-        let state = if pass.trial { BREAKER_HALF_OPEN | TRIAL_TAKEN } else { 0 };
-        word & (BREAKER | TRIAL_TAKEN | PHASE) == state | pass.phase.0
+    /// Whether the state that let `pass` in still lasts. One on trial may have been given up for the next; it is as good
+    /// a witness as that.
+    fn is_current(bits: u32, pass: Pass) -> bool {
+        let state = if pass.is_trial() { BREAKER_HALF_OPEN } else { 0 };
+        bits & (BREAKER | PHASE) == state | pass.phase.0
     }
 
     /// Whether what became of `pass` is counted: it was let in by this very closed state.
     pub(crate) fn counts(&self, pass: Pass) -> bool {
-        !pass.trial && Self::is_current(self.0.load(Relaxed), pass)
+        !pass.is_trial() && Self::is_current(self.read().0, pass)
     }
 
     /// Opens the breaker, unless what let `pass` in is over. Begins a phase.
-    pub(crate) fn open(&self, pass: Pass) -> Option<Phase> {
-        let opened = |word| next_phase(word) & !(BREAKER | TRIAL_TAKEN) | BREAKER_OPEN;
-        let before = self.turn(|word| Self::is_current(word, pass).then(|| opened(word)))?;
+    pub(crate) fn open(&self, pass: Pass, now: u32) -> Option<Phase> {
+        let opened = |bits| next_phase(bits) & !(BREAKER | TRIAL_TAKEN) | BREAKER_OPEN;
+        let before = self.turn(|bits, _| Self::is_current(bits, pass).then(|| (opened(bits), now)))?;
         Some(Phase(next_phase(before) & PHASE))
     }
 
-    /// Half-opens a breaker that has been open since `phase` began.
-    pub(crate) fn half_open(&self, phase: Phase) -> bool {
-        let from = BREAKER_OPEN | phase.0;
-        let turned = |word| word & !BREAKER | BREAKER_HALF_OPEN;
-        self.turn(|word| (word & (BREAKER | PHASE) == from).then(|| turned(word))).is_some()
+    /// Does what is due in `phase` when its breaker stays open, and a trial lasts, for `span`: half-opens the one, and gives
+    /// the other up for the next. Says whether it did, and when something may be due again; never in another phase.
+    pub(crate) fn tend(&self, phase: Phase, span: u32, now: u32) -> (bool, Option<u32>) {
+        let mut again = None;
+        let look = |word| {
+            let (bits, since) = split(word);
+            let left = left(span, since, now);
+            let state = bits & (BREAKER | TRIAL_TAKEN);
+            let turned = match state {
+                BREAKER_OPEN if left == 0 => Some(bits & !BREAKER | BREAKER_HALF_OPEN),
+                ON_TRIAL if left == 0 => Some(bits & !TRIAL_TAKEN),
+                _ => None,
+            };
+            let is_over = bits & PHASE != phase.0 || state & BREAKER == 0;
+            // A trial that begins only now lasts at least as long.
+            let wait = if turned.is_some() || state == BREAKER_HALF_OPEN { span } else { left };
+            again = (!is_over).then_some(wait);
+            turned.filter(|_| !is_over).map(|bits| join(bits, since))
+        };
+        (self.0.fetch_update(Relaxed, Relaxed, look).is_ok(), again)
     }
 
-    /// Closes a breaker whose trial `pass` is.
+    /// Closes a breaker that has let `pass` in as its trial.
     pub(crate) fn close(&self, pass: Pass) -> bool {
-        self.end_trial(pass, BREAKER | TRIAL_TAKEN)
+        let is_it = |bits| pass.is_trial() && Self::is_current(bits, pass);
+        self.turn(|bits, since| is_it(bits).then_some((bits & !(BREAKER | TRIAL_TAKEN), since))).is_some()
     }
 
-    /// The trial that `pass` is, is to be had again.
+    /// The trial that `pass` is, is to be had again, if it wasn't given up yet.
     pub(crate) fn give_back(&self, pass: Pass) -> bool {
-        self.end_trial(pass, TRIAL_TAKEN)
-    }
-
-    fn end_trial(&self, pass: Pass, cleared: u32) -> bool {
-        let is_trial = |word| pass.trial && Self::is_current(word, pass);
-        self.turn(|word| is_trial(word).then_some(word & !cleared)).is_some()
+        let state = ON_TRIAL | pass.phase.0;
+        let is_it =
+            |bits, since| bits & (BREAKER | TRIAL_TAKEN | PHASE) == state && pass.trial == Some(since);
+        self.turn(|bits, since| is_it(bits, since).then_some((bits & !TRIAL_TAKEN, since))).is_some()
     }
 
     /// Closes a breaker, whatever it was, and takes nothing more from those it had let in.
     pub(crate) fn renew(&self) {
-        self.turn(|word| Some(next_phase(word) & !(BREAKER | TRIAL_TAKEN)));
+        self.turn(|bits, since| Some((next_phase(bits) & !(BREAKER | TRIAL_TAKEN), since)));
     }
 
-    /// The word before, if `next` says what comes after it.
-    fn turn(&self, next: impl Fn(u32) -> Option<u32>) -> Option<u32> {
-        self.0.fetch_update(Relaxed, Relaxed, next).ok()
+    /// The bits before, if `next` says what comes after them and when that began.
+    fn turn(&self, next: impl Fn(u32, u32) -> Option<(u32, u32)>) -> Option<u32> {
+        let turned = |word| {
+            let (bits, since) = split(word);
+            next(bits, since).map(|(bits, since)| join(bits, since))
+        };
+        self.0.fetch_update(Relaxed, Relaxed, turned).ok().map(|word| split(word).0)
     }
 
     /// Replaces what was judged and keeps the breaker's bits. Gives the standing before.
     pub(crate) fn judge(&self, standing: Standing) -> Standing {
         let judged = standing.0 & JUDGED;
-        let before = self.0.fetch_update(Relaxed, Relaxed, |word| Some(word & !JUDGED | judged));
-        Standing(before.unwrap_or_else(|word| word))
+        let before = self.turn(|bits, since| Some((bits & !JUDGED | judged, since)));
+        Standing(before.unwrap_or_default())
     }
 }
 
@@ -240,16 +277,23 @@ mod tests {
     #[test]
     fn judging_leaves_the_breaker_alone() {
         let word = StandingWord::default();
-        word.0.fetch_or(BREAKER_OPEN, Relaxed);
+        word.0.fetch_or(join(BREAKER_OPEN, 0), Relaxed);
         assert!(!word.read().is_open() && !word.read().admits_known());
         let before = word.judge(Standing::new(State::Degraded, 100));
         assert_eq!((before.state(), before.share()), (State::Up, Standing::WHOLE));
         assert!(!word.read().is_open());
         assert_eq!((word.read().state(), word.read().share()), (State::Degraded, 100));
-        word.0.fetch_and(!BREAKER, Relaxed);
+        word.0.fetch_and(!join(BREAKER, 0), Relaxed);
         assert!(word.read().is_open());
-        word.0.fetch_or(TRIAL_TAKEN, Relaxed);
+        word.0.fetch_or(join(TRIAL_TAKEN, 0), Relaxed);
         assert!(!word.read().is_open());
+    }
+
+    #[test]
+    fn times_come_round_and_a_clock_that_is_behind_ends_nothing() {
+        assert_eq!((left(500, 100, 100), left(500, 100, 599), left(500, 100, 600)), (500, 1, 0));
+        assert_eq!(left(500, u32::MAX - 99, 300), 100);
+        assert_eq!(left(500, 100, 99), 500);
     }
 
     #[test]

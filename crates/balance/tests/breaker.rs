@@ -22,7 +22,7 @@ fn backend() -> Arc<BackendLive> {
 
 /// A request that is let in and answered.
 fn request(live: &BackendLive, failed: bool, now: Instant) -> Breaking {
-    live.outcome(failed, live.admit().expect("it is let in"), &POLICY, now)
+    live.outcome(failed, live.admit(now).expect("it is let in"), &POLICY, now)
 }
 
 /// Fails until the breaker opens.
@@ -32,18 +32,27 @@ fn open(live: &BackendLive, now: Instant) -> Phase {
     phase
 }
 
+/// Opens at `now`, and half-opens at the time that is returned.
+fn half_open(live: &BackendLive, now: Instant) -> (Phase, Instant) {
+    let phase = open(live, now);
+    let later = now + POLICY.open;
+    assert_eq!(live.tend(phase, POLICY.open, later), Some(POLICY.open));
+    assert_eq!(live.standing().breaker(), BreakerState::HalfOpen);
+    (phase, later)
+}
+
 #[test]
 fn it_opens_at_its_share_of_enough_requests() {
     let live = backend();
     let now = Instant::now();
-    let late = live.admit().expect("closed");
+    let late = live.admit(now).expect("closed");
     for _ in 0..19 {
         assert_eq!(request(&live, true, now), Breaking::Stays);
     }
     assert!(live.standing().is_open());
     assert!(matches!(request(&live, true, now), Breaking::Opened(_)));
     assert!(!live.standing().is_open());
-    assert_eq!(live.admit(), None);
+    assert_eq!(live.admit(now), None);
     assert_eq!(live.outcome(true, late, &POLICY, now), Breaking::Stays, "what comes late changes nothing");
 }
 
@@ -62,14 +71,24 @@ fn fewer_errors_or_older_ones_leave_it_closed() {
 }
 
 #[test]
-fn half_open_it_takes_one_trial_that_decides() {
+fn it_half_opens_when_its_time_is_over_and_not_before() {
     let now = Instant::now();
+    let live = backend();
+    let phase = open(&live, now);
+    let nearly = now + POLICY.open.saturating_sub(Duration::from_millis(1));
+    assert_eq!(live.tend(phase, POLICY.open, nearly), Some(Duration::from_millis(1)));
+    assert_eq!(live.standing().breaker(), BreakerState::Open);
+    assert_eq!(live.tend(phase, Duration::from_secs(1), nearly), Some(Duration::from_secs(1)));
+    assert_eq!(live.standing().breaker(), BreakerState::HalfOpen, "a shorter time holds at once");
+}
+
+#[test]
+fn half_open_it_takes_one_trial_that_decides() {
     for failed in [false, true] {
         let live = backend();
-        live.half_open(open(&live, now));
-        assert_eq!(live.standing().breaker(), BreakerState::HalfOpen);
-        let trial = live.admit().expect("one trial");
-        assert!(trial.is_trial() && live.admit().is_none() && !live.standing().is_open());
+        let (_, now) = half_open(&live, Instant::now());
+        let trial = live.admit(now).expect("one trial");
+        assert!(trial.is_trial() && live.admit(now).is_none() && !live.standing().is_open());
         let breaking = live.outcome(failed, trial, &POLICY, now);
         assert_eq!(matches!(breaking, Breaking::Opened(_)), failed, "{breaking:?}");
         assert_eq!(breaking == Breaking::Closed, !failed, "{breaking:?}");
@@ -80,16 +99,46 @@ fn half_open_it_takes_one_trial_that_decides() {
 #[test]
 fn a_trial_without_an_outcome_is_had_by_the_next() {
     let live = backend();
-    live.half_open(open(&live, Instant::now()));
-    live.give_back(live.admit().expect("a trial"));
-    assert!(live.admit().is_some_and(Pass::is_trial));
+    let (_, now) = half_open(&live, Instant::now());
+    live.give_back(live.admit(now).expect("a trial"));
+    assert!(live.admit(now).is_some_and(Pass::is_trial));
+}
+
+#[test]
+fn a_trial_that_doesnt_end_is_had_by_the_next_after_a_while() {
+    let live = backend();
+    let (phase, now) = half_open(&live, Instant::now());
+    let endless = live.admit(now).expect("a trial");
+    let nearly = now + POLICY.open.saturating_sub(Duration::from_millis(1));
+    assert_eq!(live.tend(phase, POLICY.open, nearly), Some(Duration::from_millis(1)));
+    assert_eq!(live.admit(nearly), None);
+    let later = now + POLICY.open;
+    assert_eq!(live.tend(phase, POLICY.open, later), Some(POLICY.open));
+    let next = live.admit(later).expect("the next trial");
+    live.give_back(endless);
+    assert_eq!(live.admit(later), None, "the trial is the next one's now");
+    assert_eq!(live.outcome(false, next, &POLICY, later), Breaking::Closed);
+}
+
+#[test]
+fn an_answer_that_takes_longer_than_a_trial_may_decides_nevertheless() {
+    for failed in [false, true] {
+        let live = backend();
+        let (phase, now) = half_open(&live, Instant::now());
+        let slow = live.admit(now).expect("a trial");
+        let later = now + POLICY.open;
+        let _ = live.tend(phase, POLICY.open, later);
+        let next = live.admit(later).expect("the next trial");
+        assert_eq!(matches!(live.outcome(failed, slow, &POLICY, later), Breaking::Opened(_)), failed);
+        assert_eq!(live.standing().is_open(), !failed);
+        assert_eq!(live.outcome(!failed, next, &POLICY, later), Breaking::Stays, "it was decided before");
+    }
 }
 
 #[test]
 fn after_it_closed_it_counts_anew() {
-    let now = Instant::now();
     let live = backend();
-    live.half_open(open(&live, now));
+    let (_, now) = half_open(&live, Instant::now());
     assert_eq!(request(&live, false, now), Breaking::Closed);
     for _ in 0..19 {
         assert_eq!(request(&live, true, now), Breaking::Stays);
@@ -98,32 +147,30 @@ fn after_it_closed_it_counts_anew() {
 
 #[test]
 fn what_an_earlier_phase_let_in_moves_nothing() {
-    let now = Instant::now();
     let known = Live::new();
     let live = known.backend("app", "a", "127.0.0.1:1");
-    let first = open(&live, now);
-    live.half_open(first);
-    let late = live.admit().expect("a trial");
+    let (first, now) = half_open(&live, Instant::now());
+    let late = live.admit(now).expect("a trial");
     let moved = known.backend("app", "a", "127.0.0.1:2");
     assert_eq!(moved.standing().breaker(), BreakerState::Closed, "what moved begins anew");
-    let second = open(&moved, now);
-    moved.half_open(first);
-    assert_eq!(moved.standing().breaker(), BreakerState::Open, "the timer of another opening");
-    moved.half_open(second);
-    let present = moved.admit().expect("a trial");
+    let (_, now) = half_open(&moved, now);
+    assert_eq!(moved.tend(first, POLICY.open, now), None, "another opening");
+    let present = moved.admit(now).expect("a trial");
     assert_eq!(moved.outcome(false, late, &POLICY, now), Breaking::Stays);
     moved.give_back(late);
-    assert_eq!(moved.admit(), None, "the trial is still the present one's");
+    assert_eq!(moved.admit(now), None, "the trial is still the present one's");
     assert_eq!(moved.outcome(false, present, &POLICY, now), Breaking::Closed);
 }
 
 #[test]
 fn judging_and_breaking_leave_each_other_alone() {
     let live = backend();
-    let phase = open(&live, Instant::now());
+    let now = Instant::now();
+    let phase = open(&live, now);
     live.stand(Standing::new(State::Degraded, 100));
     assert!(!live.standing().is_open());
-    live.half_open(phase);
+    let _ = live.tend(phase, POLICY.open, now + POLICY.open);
+    assert!(live.standing().is_open());
     assert_eq!((live.standing().state(), live.standing().share()), (State::Degraded, 100));
 }
 
@@ -131,9 +178,13 @@ fn judging_and_breaking_leave_each_other_alone() {
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Arrives,
-    Answered { which: prop::sample::Index, failed: bool },
+    Answered {
+        which: prop::sample::Index,
+        failed: bool,
+    },
     Leaves(prop::sample::Index),
-    TimerOf(prop::sample::Index),
+    /// Somebody looks after the breaker that opened so.
+    Tended(prop::sample::Index),
 }
 
 fn steps() -> impl Strategy<Value = Vec<(Step, u64)>> {
@@ -142,41 +193,44 @@ fn steps() -> impl Strategy<Value = Vec<(Step, u64)>> {
         4 => (any::<prop::sample::Index>(), prop::bool::weighted(0.8))
             .prop_map(|(which, failed)| Step::Answered { which, failed }),
         1 => any::<prop::sample::Index>().prop_map(Step::Leaves),
-        1 => any::<prop::sample::Index>().prop_map(Step::TimerOf),
+        1 => any::<prop::sample::Index>().prop_map(Step::Tended),
     ];
     prop::collection::vec((step, 0_u64..200), 0..400)
 }
 
 proptest! {
     #[test]
-    fn whatever_happens_there_is_one_trial_at_a_time_and_a_way_back(steps in steps()) {
-        let policy = BreakerPolicy { min_requests: 5, ..POLICY };
+    fn whatever_happens_trials_come_one_after_another_and_there_is_a_way_back(steps in steps()) {
+        let policy = BreakerPolicy { min_requests: 5, open: Duration::from_secs(1), ..POLICY };
         let live = backend();
         let mut now = Instant::now();
-        let mut under_way: Vec<Pass> = Vec::new();
+        let mut under_way: Vec<(Pass, Instant)> = Vec::new();
         let mut phases: Vec<Phase> = Vec::new();
         // Those that the breaker may count, since it closed last.
         let mut counted = 0;
         for (step, pause) in steps {
             now += Duration::from_millis(pause);
-            let mut take = |which: prop::sample::Index| (!under_way.is_empty()).then(|| under_way.remove(which.index(under_way.len())));
+            let before = live.standing().breaker();
+            let mut take = |which: prop::sample::Index| (!under_way.is_empty()).then(|| under_way.remove(which.index(under_way.len())).0);
             match step {
                 Step::Arrives => {
-                    let before = live.standing().breaker();
-                    if let Some(pass) = live.admit() {
+                    if let Some(pass) = live.admit(now) {
                         prop_assert_ne!(before, BreakerState::Open);
                         prop_assert_eq!(pass.is_trial(), before == BreakerState::HalfOpen);
-                        prop_assert!(!pass.is_trial() || !under_way.iter().any(|one| one.is_trial()), "one trial at a time");
-                        under_way.push(pass);
+                        let is_in_time = |(one, since): &(Pass, Instant)| one.is_trial() && now - *since < policy.open;
+                        prop_assert!(!pass.is_trial() || !under_way.iter().any(is_in_time), "one trial at a time");
+                        under_way.push((pass, now));
                     }
                 }
                 Step::Answered { which, failed } => {
                     let Some(pass) = take(which) else { continue };
-                    let closed = live.standing().breaker() == BreakerState::Closed;
-                    counted += u32::from(closed);
+                    counted += u32::from(before == BreakerState::Closed);
                     match live.outcome(failed, pass, &policy, now) {
                         Breaking::Stays => {}
-                        Breaking::Closed => counted = 0,
+                        Breaking::Closed => {
+                            prop_assert!(pass.is_trial() && !failed);
+                            counted = 0;
+                        }
                         Breaking::Opened(phase) => {
                             prop_assert!(failed);
                             prop_assert!(pass.is_trial() || counted >= policy.min_requests, "after {counted}");
@@ -189,23 +243,24 @@ proptest! {
                         live.give_back(pass);
                     }
                 }
-                Step::TimerOf(which) if !phases.is_empty() => {
+                Step::Tended(which) if !phases.is_empty() => {
                     let phase = phases[which.index(phases.len())];
-                    let before = live.standing().breaker();
-                    live.half_open(phase);
-                    let opens = before == BreakerState::Open && phases.last() == Some(&phase);
-                    prop_assert_eq!(live.standing().breaker() == BreakerState::HalfOpen, opens || before == BreakerState::HalfOpen);
+                    let again = live.tend(phase, policy.open, now);
+                    prop_assert!(again.is_none_or(|wait| !wait.is_zero() && wait <= policy.open));
+                    prop_assert_eq!(again.is_some(), before != BreakerState::Closed && phases.last() == Some(&phase));
                 }
-                Step::TimerOf(_) => {}
+                Step::Tended(_) => {}
             }
         }
-        // Everybody leaves and the last timer runs out: then a request that is answered well closes it.
-        under_way.drain(..).for_each(|pass| live.give_back(pass));
-        if let Some(&phase) = phases.last() {
-            live.half_open(phase);
+        // Nobody leaves and nobody is answered any more. Whoever looks after it comes when he said he would.
+        let mut looks = 0;
+        while !live.standing().is_open() {
+            let phase = *phases.last().expect("it has opened");
+            now += live.tend(phase, policy.open, now).expect("it isn't closed");
+            looks += 1;
+            prop_assert!(looks <= 2, "it is stuck");
         }
-        prop_assert!(live.standing().is_open());
-        let pass = live.admit().expect("let in");
+        let pass = live.admit(now).expect("let in");
         live.outcome(false, pass, &policy, now);
         prop_assert_eq!(live.standing().breaker(), BreakerState::Closed);
     }

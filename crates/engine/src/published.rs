@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fairlead_balance::{BackendLive, Cursor};
+use fairlead_balance::{BackendLive, BreakerPolicy, Cursor};
 use fairlead_plan as plan;
 use fairlead_plan::spec::Protocol;
 
@@ -215,6 +215,11 @@ impl Published {
         if let Some(known) = self.pools.get(pool) {
             known.replace(members, place);
         }
+    }
+
+    /// The circuit breaker that the backends of a pool have now.
+    pub(crate) fn breaker(&self, pool: &str) -> Option<BreakerPolicy> {
+        self.pools.get(pool)?.plan.breaker
     }
 
     /// The cells of the Plan that is served.

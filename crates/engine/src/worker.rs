@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use fairlead_balance as balance;
-use fairlead_balance::BackendLive;
+use fairlead_balance::{BackendLive, BreakerPolicy};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle as JoinTask;
@@ -200,6 +200,11 @@ impl Worker {
             .unwrap_or_else(|| "without a message".to_owned());
         self.shared.panics.fetch_add(1, Relaxed);
         self.shared.events.push(What::WorkerPanic { worker: self.index, message });
+    }
+
+    /// The circuit breaker that the backends of a pool have now.
+    pub(crate) fn breaker(&self, pool: &str) -> Option<BreakerPolicy> {
+        self.published.borrow().breaker(pool)
     }
 
     fn place(&self) -> Place {

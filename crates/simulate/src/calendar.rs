@@ -34,8 +34,8 @@ pub(crate) enum Event {
     Alarm,
     /// A request has waited for long enough to be sent to another backend besides.
     Hedge { request: u32, stamp: u32 },
-    /// A server's circuit breaker was open for long enough.
-    HalfOpen { server: u32 },
+    /// A server's circuit breaker may have been open, or its trial have lasted, for long enough.
+    Tend { server: u32 },
     /// A point of the series is full.
     Turn,
 }
@@ -135,7 +135,7 @@ fn pack(event: Event) -> u64 {
         Event::Checked { server, good } => (7, server, u32::from(good)),
         Event::Judge => (8, 0, 0),
         Event::Alarm => (9, 0, 0),
-        Event::HalfOpen { server } => (10, 0, server),
+        Event::Tend { server } => (10, 0, server),
         Event::Hedge { request, stamp } => (11, request, stamp),
         Event::Turn => (12, 0, 0),
     };
@@ -156,7 +156,7 @@ fn unpack(word: u64) -> Event {
         7 => Event::Checked { server: first, good: second != 0 },
         8 => Event::Judge,
         9 => Event::Alarm,
-        10 => Event::HalfOpen { server: second },
+        10 => Event::Tend { server: second },
         11 => Event::Hedge { request: first, stamp: second },
         _ => Event::Turn,
     }
@@ -183,7 +183,7 @@ mod tests {
             Event::Checked { server: 6, good: false },
             Event::Judge,
             Event::Alarm,
-            Event::HalfOpen { server: 9 },
+            Event::Tend { server: 9 },
             Event::Hedge { request: 10, stamp: 11 },
             Event::Turn,
         ] {

@@ -111,7 +111,7 @@ impl World<'_> {
         if self.subject.pool.breaker.is_none() {
             return Some(place);
         }
-        let pass = self.servers.of(place.server).live.admit();
+        let pass = self.servers.of(place.server).live.admit(self.clock.instant());
         pass.map(|pass| Place { pass: Some(pass), ..place })
     }
 

@@ -67,7 +67,7 @@ pub(crate) struct Server {
     pub(crate) effects: Vec<u32>,
     /// Connections kept.
     pub(crate) idle: u32,
-    /// The phase that its circuit breaker has been open in.
+    /// The phase of its circuit breaker, while that is tended.
     pub(crate) opened: Option<Phase>,
     slots: u32,
     backlog: Option<u32>,

@@ -180,7 +180,7 @@ impl<'a> World<'a> {
                 Event::Checked { server, good } => self.checked(server, good),
                 Event::Judge => self.judge_again(),
                 Event::Alarm => self.alarm(),
-                Event::HalfOpen { server } => self.half_open(server),
+                Event::Tend { server } => self.tend(server),
                 Event::Hedge { request, stamp } => self.hedge(request, stamp),
                 Event::Turn => {
                     self.record.turn();

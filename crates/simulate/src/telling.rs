@@ -99,19 +99,22 @@ impl World<'_> {
             Breaking::Stays => {}
             Breaking::Closed => self.record.broke(now, id, ("open", "closed")),
             Breaking::Opened(phase) => {
-                backend.opened = Some(phase);
                 self.record.broke(now, id, ("closed", "open"));
-                self.calendar.add(self.clock.after(policy.open), Event::HalfOpen { server });
+                if backend.opened.replace(phase).is_none() {
+                    self.calendar.add(self.clock.after(policy.open), Event::Tend { server });
+                }
             }
         }
         Place { pass: None, ..place }
     }
 
-    /// A circuit breaker was open for long enough.
-    pub(crate) fn half_open(&mut self, server: u32) {
+    /// Something may be due to a circuit breaker that has opened.
+    pub(crate) fn tend(&mut self, server: u32) {
         let backend = self.servers.of_mut(server);
-        if let Some(phase) = backend.opened.take() {
-            backend.live.half_open(phase);
+        let (Some(phase), Some(policy)) = (backend.opened, self.subject.pool.breaker) else { return };
+        match backend.live.tend(phase, policy.open, self.clock.instant()) {
+            Some(wait) => self.calendar.add(self.clock.after(wait), Event::Tend { server }),
+            None => backend.opened = None,
         }
     }
 

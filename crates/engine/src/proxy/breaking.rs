@@ -1,15 +1,21 @@
 //! What a request's outcome means for its backend's circuit breaker.
 
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use fairlead_balance::Breaking;
+use fairlead_balance::{BackendLive, Breaking, Phase};
 use fairlead_plan::Pool;
+use tokio::time::sleep;
 
 use super::exchange::Order;
 use super::slot::Slot;
 use crate::clock;
 use crate::telemetry::What;
 use crate::worker::Worker;
+
+/// A reload may let a breaker be open for a shorter time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether the breaker of the backend of `slot` lets this request in. One that is half-open lets in one at a time.
 pub(super) fn admits(order: &Order<'_>, slot: &Slot) -> bool {
@@ -21,7 +27,7 @@ pub(crate) fn lets_in(pool: &Pool, slot: &Slot) -> bool {
     if pool.breaker.is_none() {
         return true;
     }
-    let pass = slot.backend().live.admit();
+    let pass = slot.backend().live.admit(clock::recently());
     slot.pass.set(pass);
     pass.is_some()
 }
@@ -32,27 +38,34 @@ pub(super) fn report(order: &Order<'_>, slot: &Slot, failed: bool) {
 }
 
 /// [`report`], of what isn't a request.
-pub(crate) fn say(failed: bool, slot: &Slot, pool: &Pool, worker: &Worker) {
+pub(crate) fn say(failed: bool, slot: &Slot, pool: &Pool, worker: &Rc<Worker>) {
     let Some(policy) = pool.breaker else { return };
     let Some(pass) = slot.pass.take() else { return };
     let live = &slot.backend().live;
-    let (pool, backend) = (&pool.name, &slot.backend().id);
+    let said = || (pool.name.to_string(), slot.backend().id.to_string());
     let events = &worker.shared.events;
     match live.outcome(failed, pass, &policy, clock::now()) {
         Breaking::Stays => {}
         Breaking::Closed => {
-            events.push(What::BreakerClosed { pool: pool.to_string(), backend: backend.to_string() });
+            let (pool, backend) = said();
+            events.push(What::BreakerClosed { pool, backend });
         }
         Breaking::Opened(phase) => {
-            events.push(What::BreakerOpened { pool: pool.to_string(), backend: backend.to_string() });
-            // Whoever has left meanwhile isn't held.
-            let live = Arc::downgrade(live);
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(policy.open).await;
-                if let Some(live) = live.upgrade() {
-                    live.half_open(phase);
-                }
-            });
+            let tended = tend(Rc::clone(worker), Arc::clone(&pool.name), Arc::downgrade(live), phase);
+            tokio::task::spawn_local(tended);
+            let (pool, backend) = said();
+            events.push(What::BreakerOpened { pool, backend });
         }
+    }
+}
+
+/// Looks after a breaker that has opened until it closes or opens again, by the policy that its pool has meanwhile. Whoever
+/// has left isn't held.
+async fn tend(worker: Rc<Worker>, pool: Arc<str>, live: Weak<BackendLive>, phase: Phase) {
+    while let Some(live) = live.upgrade() {
+        let Some(policy) = worker.breaker(&pool) else { return };
+        let Some(wait) = live.tend(phase, policy.open, clock::now()) else { return };
+        drop(live);
+        sleep(wait.min(LOOK_AGAIN)).await;
     }
 }
