@@ -122,6 +122,21 @@ async def test_a_trial_without_an_end_is_followed_by_another(stage: Stage) -> No
             assert (await stage.ask(GET, "endless")).status == 200
 
 
+async def test_a_reload_without_it_lets_everybody_in(tmp_path: Path) -> None:
+    async with _opened(tmp_path) as (running, bad, whole):
+        await bad.clear()
+        bad.behaviour = answering(OK)
+        del whole["pools"]["app"]["circuit_breaker"]
+        await running.reload(whole)
+        assert await _ask(running) == 200
+        # Another one begins anew.
+        await bad.clear()
+        bad.behaviour = answering(BAD)
+        whole["pools"]["app"]["circuit_breaker"] = LONG
+        await running.reload(whole)
+        assert [await _ask(running) for _ in range(6)] == [500] * 5 + [503]
+
+
 async def test_a_shorter_time_holds_for_one_that_is_open(tmp_path: Path) -> None:
     async with _opened(tmp_path) as (running, bad, whole):
         await bad.clear()

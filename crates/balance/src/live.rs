@@ -12,7 +12,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::adaptive::{Bounds, Limiter, MaxInFlight};
 use crate::affinity::Memory;
-use crate::breaker::{BreakerPolicy, Breaking, Outcomes};
+use crate::breaker::{BreakerPolicy, BreakerState, Breaking, Outcomes};
 use crate::budget::Budget;
 use crate::count::Count;
 use crate::health::{Report, Tally};
@@ -383,6 +383,16 @@ impl BackendLive {
         let (turned, again) = self.traffic.standing.tend(phase, span, self.pool.millis(now));
         self.changed(turned);
         again.map(|wait| Duration::from_millis(wait.into()))
+    }
+
+    /// It has no circuit breaker any more. `true` if that wasn't closed.
+    pub fn drop_breaker(&self) -> bool {
+        self.outcomes.forget();
+        let was_closed = self.standing().breaker() == BreakerState::Closed;
+        if !was_closed {
+            self.traffic.standing.renew();
+        }
+        self.changed(!was_closed)
     }
 
     /// Has sums over the pool made anew, if something did change.

@@ -163,6 +163,19 @@ fn what_an_earlier_phase_let_in_moves_nothing() {
 }
 
 #[test]
+fn without_a_breaker_nobody_is_shut_out_by_the_one_it_had() {
+    let live = backend();
+    let now = Instant::now();
+    let phase = open(&live, now);
+    assert!(live.drop_breaker() && live.standing().is_open());
+    assert!(!live.drop_breaker(), "there is none any more");
+    assert_eq!(live.tend(phase, POLICY.open, now + POLICY.open), None);
+    for _ in 0..19 {
+        assert_eq!(request(&live, true, now), Breaking::Stays, "another one counts anew");
+    }
+}
+
+#[test]
 fn judging_and_breaking_leave_each_other_alone() {
     let live = backend();
     let now = Instant::now();

@@ -51,6 +51,7 @@ impl Shared {
         self.tell_all(|| worker::Command::Publish(Arc::clone(&publication)))?;
         let applied = self.commit(&publication, &prepared.lives, &prepared.bounds);
         self.forget_words(&publication.plan.plan);
+        self.drop_breakers(&publication.plan);
         self.follow_health();
         self.registry.forget_unused();
         self.follow_checks();
@@ -199,6 +200,18 @@ impl Shared {
         drop((before, closed));
         self.drains.notify_one();
         applied
+    }
+
+    /// Pools without a circuit breaker may have had one, and nobody would let in again whom that shut out. To be called when
+    /// all workers have switched.
+    fn drop_breakers(&self, published: &PreparedPlan) {
+        let pools = published.plan.pools.iter().zip(&published.members);
+        for (pool, members) in pools.filter(|(pool, _)| pool.breaker.is_none()) {
+            for backend in members.shared.backends.iter().filter(|backend| backend.live.drop_breaker()) {
+                let (pool, backend) = (pool.name.to_string(), backend.id.to_string());
+                self.events.push(What::BreakerClosed { pool, backend });
+            }
+        }
     }
 
     /// Notes who joined and who left a pool. To be called while `state.plan` is still the one before.

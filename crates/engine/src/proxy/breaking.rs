@@ -63,7 +63,10 @@ pub(crate) fn say(failed: bool, slot: &Slot, pool: &Pool, worker: &Rc<Worker>) {
 /// has left isn't held.
 async fn tend(worker: Rc<Worker>, pool: Arc<str>, live: Weak<BackendLive>, phase: Phase) {
     while let Some(live) = live.upgrade() {
-        let Some(policy) = worker.breaker(&pool) else { return };
+        let Some(policy) = worker.breaker(&pool) else {
+            live.drop_breaker();
+            return;
+        };
         let Some(wait) = live.tend(phase, policy.open, clock::now()) else { return };
         drop(live);
         sleep(wait.min(LOOK_AGAIN)).await;
