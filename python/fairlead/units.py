@@ -94,10 +94,7 @@ class Duration(_Quantity):
         Raises:
             UnitError: if it is none of these, or no whole number of milliseconds.
         """
-        amount, unit = _split(text, cls._UNITS) or (None, "")
-        if amount is None:
-            raise UnitError(_refusal(cls, text))
-        return cls(_whole(amount * cls._UNITS[unit], text, "milliseconds"))
+        return cls(_counted(cls, text, cls._UNITS, "milliseconds"))
 
     @property
     def seconds(self) -> float:
@@ -130,10 +127,7 @@ class Size(_Quantity):
         Raises:
             UnitError: if it is none of these, or no whole number of bytes.
         """
-        amount, unit = _split(text, cls._UNITS) or (None, "")
-        if amount is None:
-            raise UnitError(_refusal(cls, text))
-        return cls(_whole(amount * cls._UNITS[unit], text, "bytes"))
+        return cls(_counted(cls, text, cls._UNITS, "bytes"))
 
     def __str__(self) -> str:
         return _shortest(self.bytes, self._UNITS, "0B")
@@ -237,11 +231,12 @@ class Share(_Quantity):
 _TEXT = re.compile(rf"({_NUMBER})([A-Za-z]+)", re.ASCII)
 
 
-def _split(text: str, units: dict[str, int]) -> tuple[Decimal, str] | None:
+def _counted(kind: type[_Quantity], text: str, units: dict[str, int], unit: str) -> int:
+    """How many of the smallest unit a number with a unit is."""
     match = _TEXT.fullmatch(text)
     if match is None or match[2] not in units:
-        return None
-    return Decimal(match[1]), match[2]
+        raise UnitError(_refusal(kind, text))
+    return _whole(Decimal(match[1]) * units[match[2]], text, unit)
 
 
 def _whole(amount: Decimal, text: str, unit: str) -> int:

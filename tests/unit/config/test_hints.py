@@ -45,6 +45,16 @@ def errors(directory: Path, data: object) -> list[str]:
     return [f"{dotted(problem.path)}: {problem.message}" for problem in read(str(file), {}).problems]
 
 
+def messages(directory: Path, route: str = "priority: 0", pool: str = "drain: 60s") -> list[str]:
+    """What is said of a file with these keys of its route and its pool."""
+    file = directory / "f.yaml"
+    file.write_text(
+        f"listeners: {{web: {{bind: ':0', routes: [{{pool: app, {route}}}]}}}}\n"
+        f"pools: {{app: {{backends: ['127.0.0.1:1'], {pool}}}}}\n"
+    )
+    return [problem.message for problem in read(str(file), {}).problems]
+
+
 CASES = [
     pytest.param(path, word, id=f"{dotted(path)}-{word}")
     for path in paths(FULL)
@@ -116,12 +126,7 @@ def test_every_key_of_the_format_is_asked_about() -> None:
     ],
 )
 def test_what_to_write_is_said(tmp_path: Path, keys: str, error: str) -> None:
-    file = tmp_path / "f.yaml"
-    file.write_text(
-        f"listeners: {{web: {{bind: ':0', routes: [{{pool: app, {keys}}}]}}}}\n"
-        "pools: {app: {backends: ['127.0.0.1:1']}}\n"
-    )
-    assert [problem.message for problem in read(str(file), {}).problems] == [error]
+    assert messages(tmp_path, route=keys) == [error]
 
 
 @pytest.mark.parametrize(
@@ -150,12 +155,7 @@ def test_what_to_write_is_said(tmp_path: Path, keys: str, error: str) -> None:
     ],
 )
 def test_of_several_ways_to_write_a_value_the_nearest_is_said(tmp_path: Path, keys: str, error: str) -> None:
-    file = tmp_path / "f.yaml"
-    file.write_text(
-        "listeners: {web: {bind: ':0', pool: app}}\n"
-        f"pools: {{app: {{backends: ['127.0.0.1:1'], {keys}}}}}\n"
-    )
-    assert [problem.message for problem in read(str(file), {}).problems] == [error]
+    assert messages(tmp_path, pool=keys) == [error]
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "${BYTES}"])
