@@ -24,8 +24,8 @@ pub(crate) struct Place {
     pub(crate) current: Vec<i64>,
     /// Least connections, least time: the seat that the next tie begins at.
     pub(crate) turn: usize,
-    /// The weight that was open, as of so many changes of standings.
-    pub(crate) open: Option<(u32, u64)>,
+    /// The weight that was healthy, as of so many changes of standings.
+    pub(crate) healthy: Option<(u32, u64)>,
     /// Bounded load: what the group has, as it was a few picks ago.
     pub(crate) load: Load,
 }

@@ -26,7 +26,7 @@ pub(crate) struct Tier {
     near_weight: u64,
 }
 
-/// Near members take everything until less than 1 / 1.4 of their weight is open: until then the others of them are
+/// Near members take everything until less than 1 / 1.4 of their weight is healthy: until then the others of them are
 /// trusted with the load of the lost. Below that the rest spills. The figure is Envoy's overprovisioning factor.
 const OVERPROVISIONED: (u64, u64) = (14, 10);
 
@@ -67,13 +67,13 @@ impl Group {
         Some(self.seats.member(seat))
     }
 
-    /// The weight that is open now × 65,536. Summed again only after a standing has changed.
-    fn open_weight(&self, place: &mut Place, changes: u32) -> u64 {
-        match place.open {
+    /// The weight that isn't lost to illness now × 65,536. Summed again only after a standing has changed.
+    fn healthy_weight(&self, place: &mut Place, changes: u32) -> u64 {
+        match place.healthy {
             Some((as_of, weight)) if as_of == changes => weight,
             _ => {
-                let weight = self.seats.iter().map(|seat| u64::from(seat.effective_weight())).sum();
-                place.open = Some((changes, weight));
+                let weight = self.seats.iter().map(|seat| u64::from(seat.healthy_weight())).sum();
+                place.healthy = Some((changes, weight));
                 weight
             }
         }
@@ -136,8 +136,8 @@ impl Tier {
     fn stays_near<R: Random>(&self, near: &Group, place: &mut Place, pick: &mut Pick<'_, R>) -> bool {
         let (factor, by) = OVERPROVISIONED;
         // At most 2³² × 14 for each of fewer than 2²⁸ members.
-        let open = near.open_weight(place, pick.pool.changes()) * factor;
-        let share = open / (by * self.near_weight);
+        let healthy = near.healthy_weight(place, pick.pool.changes()) * factor;
+        let share = healthy / (by * self.near_weight);
         share >= u64::from(Standing::WHOLE) || {
             let bits = pick.ask.key.map_or_else(|| pick.rng.next_u64(), |key| mix(key, SPILL));
             keeps(share as u32, bits)

@@ -74,6 +74,18 @@ impl Standing {
         self.0 & SHARE
     }
 
+    /// What of its weight, of 65,536, isn't lost to illness. One that is well has all of it, also while its share still grows.
+    #[must_use]
+    pub fn health(self) -> u32 {
+        if !self.is_open() {
+            0
+        } else if self.state() == State::Up {
+            Self::WHOLE
+        } else {
+            self.share()
+        }
+    }
+
     /// What it is said to be.
     #[must_use]
     pub fn state(self) -> State {

@@ -60,6 +60,23 @@ fn own_zone_takes_all_until_too_little_of_it_is_left_and_then_spills_in_proporti
 }
 
 #[test]
+fn own_zone_keeps_all_while_its_members_shares_grow() {
+    for algorithm in ALL {
+        let picker = pool(algorithm, "hhhhtttt", Some("here"));
+        let stand = |members: std::ops::Range<usize>, state, part| {
+            for member in members {
+                picker.members()[member].live.stand(Standing::new(state, Standing::WHOLE / part));
+            }
+        };
+        stand(0..8, State::Up, 10);
+        assert_eq!(served(&picker, 0..4), 10_000, "{algorithm:?}");
+        // A share that is reduced for errors is lost: 1.4 × (2 + 2 / 10) / 4 stays.
+        stand(2..4, State::Degraded, 10);
+        assert!(served(&picker, 0..4).abs_diff(7_700) < 280, "{algorithm:?}");
+    }
+}
+
+#[test]
 fn with_a_key_it_is_always_the_same_that_spill() {
     for algorithm in KEYED {
         let picker = pool(algorithm, "hhhhtttt", Some("here"));

@@ -29,6 +29,11 @@ impl Seat {
         self.weight * self.share()
     }
 
+    /// Weight × [health](crate::Standing::health). Fits, as above.
+    pub(crate) fn healthy_weight(&self) -> u32 {
+        self.weight * self.live.standing().health()
+    }
+
     /// Takes the slot. Fails only where there is a limit and another worker was quicker.
     pub(crate) fn take(&self) -> bool {
         take(&self.live, self.limit)
