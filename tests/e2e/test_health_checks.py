@@ -183,6 +183,29 @@ async def test_a_check_that_flaps_does_not_flap_the_traffic(tmp_path: Path) -> N
         assert 40 <= len(flapping.requests) <= 60
 
 
+async def test_one_that_keeps_falling_stays_down_until_it_has_been_well_for_longer(tmp_path: Path) -> None:
+    # What it takes to be calm: ten intervals, more than a fall after a rise needs on the busiest machine.
+    check = {**OFTEN, "interval": "200ms"}
+    fall, rise = (BAD,) * 3, (GOOD,) * 2
+    async with (
+        Patient(GOOD, *fall, *rise, *fall) as flapping,
+        Patient(always=GOOD) as steady,
+        serving(tmp_path, flapping, steady, health_check=check) as fairlead,
+    ):
+        address = await fairlead.address()
+        assert await after(fairlead, flapping, 9) == "down"
+        # It is down for longer than ten intervals, and that makes it no better.
+        flapping.answer(*(BAD,) * 12, *rise, BAD, *rise, BAD, *rise)
+        assert await after(fairlead, flapping, 9 + 12 + 8) == "down"
+        assert await ask(address, 10) == {b"HTTP/1.1 200 OK"}
+        assert flapping.requests == []
+        # Four in a row, as many again as the last time.
+        flapping.answer(*rise)
+        assert await after(fairlead, flapping, 9 + 12 + 8 + 2) == "up"
+        await ask(address, 10)
+        assert len(flapping.requests) == 5
+
+
 async def test_a_hundred_reloads_leave_the_timers_of_checks_alone(tmp_path: Path) -> None:
     check = {"path": "/health", "interval": "500ms", "fast_interval": "100ms"}
     async with Patient(always=GOOD) as one, serving(tmp_path, one, health_check=check) as fairlead:

@@ -9,7 +9,7 @@ pub struct Thresholds {
     pub healthy: u32,
     /// Bad ones, to be down.
     pub unhealthy: u32,
-    /// How long it must not have gone down for its flapping to be forgotten.
+    /// How long it must have been up for its flapping to be forgotten.
     pub calm: Duration,
 }
 
@@ -17,7 +17,8 @@ pub struct Thresholds {
 ///
 /// The first result decides at once. Afterwards a change takes as many results in a row as the thresholds say, and one
 /// that goes down again and again has to be well for longer each time: twice as many good results after each further
-/// fall, up to eight times as many, until it has been calm for a while.
+/// fall, up to eight times as many. Only time that it is up calms it, counted from its recovery: a fall after less is a
+/// further one, however long it was down before.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Verdict {
     up: Option<bool>,
@@ -25,8 +26,10 @@ pub struct Verdict {
     is_fresh: bool,
     /// Results in a row that say otherwise.
     against: u32,
+    /// Each soon after the rise before it.
     falls: u32,
-    fell: Option<Instant>,
+    /// Since when it is up.
+    rose: Option<Instant>,
 }
 
 /// Doublings at most: eight times. Bounded, so that coming back is always possible.
@@ -56,7 +59,7 @@ impl Verdict {
         self.is_fresh = true;
         self.against = 0;
         self.falls = 0;
-        self.fell = None;
+        self.rose = None;
     }
 
     /// Takes a result. `Some` if that changed what it says.
@@ -67,29 +70,27 @@ impl Verdict {
             return None;
         }
         self.against = self.against.saturating_add(1);
-        if !decides && self.against < self.needed(good, now, thresholds) {
+        if !decides && self.against < self.needed(good, thresholds) {
             return None;
         }
-        if !good && !decides {
-            self.falls = if self.is_calm(now, thresholds) { 1 } else { self.falls.saturating_add(1) };
-            self.fell = Some(now);
+        if good {
+            self.rose = Some(now);
+        } else if !decides {
+            let is_calm = self.rose.is_none_or(|rose| now.saturating_duration_since(rose) >= thresholds.calm);
+            self.falls = if is_calm { 1 } else { self.falls.saturating_add(1) };
         }
         self.up = Some(good);
         self.against = 0;
         Some(good)
     }
 
-    fn needed(&self, good: bool, now: Instant, thresholds: &Thresholds) -> u32 {
-        if !good {
-            return thresholds.unhealthy.max(1);
+    fn needed(&self, good: bool, thresholds: &Thresholds) -> u32 {
+        if good {
+            let doublings = self.falls.saturating_sub(1).min(DOUBLINGS);
+            thresholds.healthy.max(1).saturating_mul(1 << doublings)
+        } else {
+            thresholds.unhealthy.max(1)
         }
-        let falls = if self.is_calm(now, thresholds) { 0 } else { self.falls };
-        let doublings = falls.saturating_sub(1).min(DOUBLINGS);
-        thresholds.healthy.max(1).saturating_mul(1 << doublings)
-    }
-
-    fn is_calm(&self, now: Instant, thresholds: &Thresholds) -> bool {
-        self.fell.is_none_or(|fell| now.saturating_duration_since(fell) >= thresholds.calm)
     }
 }
 
@@ -128,6 +129,17 @@ mod tests {
     fn each_further_fall_takes_twice_as_long_to_rise_from() {
         let results = ["+---++", "---++++", "---++++++++"].concat();
         let expected = ["UUUddU", "UUddddU", "UUddddddddU"].concat();
+        assert_eq!(said(&results), expected);
+    }
+
+    #[test]
+    fn only_time_that_it_is_up_calms_it() {
+        let flapping = ["+---++", "---"].concat();
+        // Down for longer than it takes to be calm, and still not trusted.
+        let down = "-".repeat(150);
+        let results = [&flapping, &down, "++++", &"+".repeat(99), "---++", "---++++"].concat();
+        let expected =
+            ["UUUddU", "UUd", &"d".repeat(150), "dddU", &"U".repeat(99), "UUddU", "UUddddU"].concat();
         assert_eq!(said(&results), expected);
     }
 
