@@ -43,7 +43,8 @@ const TICK: Duration = Duration::from_micros(100);
 const VALUE_BITS: u32 = 24;
 const LOST_BITS: u32 = 7;
 
-/// Halvings within which a weight counts as whole: 1.5 ms of a window of 10 s, a part in 10,000.
+/// Halvings within which a weight counts as whole: 1.5 ms of a window of 10 s, a part in 7,000. A busy backend has answered a
+/// moment ago, and what has no effect on a choice isn't worth a nanosecond a backend.
 const NEGLIGIBLE: f32 = 1.0 / 4_600.0;
 
 /// Ticks in a span, which fit in what a [`Latency`] has for them.
@@ -59,14 +60,20 @@ pub(crate) fn ticks(span: Duration) -> u64 {
 pub(crate) struct Decay {
     /// Halvings in a tick.
     rate: f32,
+    /// Ticks after which a weight is still whole.
+    whole_for: u64,
     peak: bool,
 }
 
 impl From<LeastTime> for Decay {
-    #[expect(clippy::cast_precision_loss, reason = "a window needs no 24 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a window needs no 24 bits and has no sign"
+    )]
     fn from(how: LeastTime) -> Self {
-        let window = ticks(how.window).max(1) as f32;
-        Self { rate: std::f32::consts::LOG2_E / window, peak: how.average == Average::PeakEwma }
+        let rate = std::f32::consts::LOG2_E / ticks(how.window).max(1) as f32;
+        Self { rate, whole_for: (NEGLIGIBLE / rate) as u64, peak: how.average == Average::PeakEwma }
     }
 }
 
@@ -75,11 +82,15 @@ impl From<LeastTime> for Decay {
 pub(crate) struct Moment {
     ticks: u64,
     decay: Decay,
+    /// The first [`Latency`] whose weight is whole.
+    whole_from: u64,
 }
 
 impl Moment {
     pub(crate) fn new(ticks_now: u64, decay: Decay) -> Self {
-        Self { ticks: ticks_now, decay }
+        // Above nothing, which means that nothing is known.
+        let whole_from = (ticks_now.saturating_sub(decay.whole_for) << VALUE_BITS).max(1);
+        Self { ticks: ticks_now, decay, whole_from }
     }
 
     /// What is left of a weight after the time since `then`.
@@ -88,9 +99,7 @@ impl Moment {
     fn left_since(self, then: u64) -> f32 {
         // 40 bits: signed, they convert in one instruction.
         let elapsed = self.ticks.saturating_sub(then).cast_signed();
-        let halvings = elapsed as f32 * self.decay.rate;
-        // A busy backend has answered a moment ago. What has no effect on the choice isn't worth a nanosecond a backend.
-        if halvings < NEGLIGIBLE { 1.0 } else { power_of_half(halvings) }
+        power_of_half(elapsed as f32 * self.decay.rate)
     }
 }
 
@@ -103,8 +112,9 @@ impl Latency {
             if moment.decay.peak && sample > average {
                 return Some(pack(sample, moment.ticks.max(then)));
             }
-            // In the same tick nothing has passed that could move the average: no write, no bouncing line.
-            (moment.ticks > then).then(|| {
+            // Hardly any time has passed that could move the average. What has goes to a sample that comes later, whose weight
+            // isn't lost in rounding: no write, no bouncing line.
+            (packed < moment.whole_from).then(|| {
                 let left = moment.left_since(then);
                 pack(average * left + sample * (1.0 - left), moment.ticks)
             })
@@ -114,7 +124,11 @@ impl Latency {
     /// The average in seconds as of now, or `None` if nothing is known.
     #[inline]
     pub(crate) fn estimate(&self, moment: Moment) -> Option<f32> {
-        let (average, then) = unpack(self.0.load(Relaxed))?;
+        let packed = self.0.load(Relaxed);
+        if packed >= moment.whole_from {
+            return Some(value(packed));
+        }
+        let (average, then) = unpack(packed)?;
         Some(average * moment.left_since(then))
     }
 
@@ -124,16 +138,21 @@ impl Latency {
     }
 }
 
-/// An average is never rounded to nothing, which would mean that nothing is known.
+/// An average is never rounded to nothing, which would mean that nothing is known. To the nearest: cut off, each of many
+/// samples would take a little away.
 fn pack(average: f32, ticks: u64) -> u64 {
-    let value = average.max(f32::MIN_POSITIVE).to_bits() >> LOST_BITS;
+    let value = (average.max(f32::MIN_POSITIVE).to_bits() + (1 << (LOST_BITS - 1))) >> LOST_BITS;
     ticks << VALUE_BITS | u64::from(value)
 }
 
 #[inline]
 fn unpack(packed: u64) -> Option<(f32, u64)> {
-    let value = (packed as u32 & ((1 << VALUE_BITS) - 1)) << LOST_BITS;
-    (value != 0).then(|| (f32::from_bits(value), packed >> VALUE_BITS))
+    (packed != 0).then(|| (value(packed), packed >> VALUE_BITS))
+}
+
+#[inline]
+fn value(packed: u64) -> f32 {
+    f32::from_bits((packed as u32 & ((1 << VALUE_BITS) - 1)) << LOST_BITS)
 }
 
 /// 2⁻ˣ for x ≥ 0, right to a part in 7,000: additions and multiplications only, so that a pick can afford it for each
@@ -192,6 +211,28 @@ mod tests {
                 let estimate = f64::from(latency.estimate(at(now + 3.0, average)).expect("a sample was taken"));
                 prop_assert!((estimate / expected - 1.0).abs() < 0.01, "{estimate} is not {expected}");
             }
+        }
+    }
+
+    #[test]
+    fn averages_of_busy_backends_move_by_time_too() {
+        // From ten in a tick to one in a hundred.
+        for samples in [2_000_000_u32, 200_000, 70_000, 20_000, 2_000] {
+            let gap = 20.0 / f64::from(samples);
+            let (falling, even) = (Latency::default(), Latency::default());
+            falling.observe(Duration::from_secs(1), at(0.0, Average::PeakEwma));
+            even.observe(Duration::from_millis(100), at(0.0, Average::Ewma));
+            for sample in 1..=samples {
+                let now = f64::from(sample) * gap;
+                falling.observe(Duration::from_millis(10), at(now, Average::PeakEwma));
+                let swing = if crate::hash(&sample.to_le_bytes()).is_multiple_of(2) { 20 } else { 180 };
+                even.observe(Duration::from_millis(swing), at(now, Average::Ewma));
+            }
+            let falling = falling.estimate(at(20.0, Average::PeakEwma)).expect("samples were taken");
+            let expected = 0.01 + 0.99 * (-2.0_f32).exp();
+            assert!((falling / expected - 1.0).abs() < 0.02, "{gap}: {falling} is not {expected}");
+            let even = even.estimate(at(20.0, Average::Ewma)).expect("samples were taken");
+            assert!((even / 0.1 - 1.0).abs() < 0.05, "{gap}: {even} is not 0.1");
         }
     }
 
