@@ -32,11 +32,9 @@ const OVERPROVISIONED: (u64, u64) = (14, 10);
 
 impl Group {
     fn build(algorithm: Algorithm, members: &[(usize, &Member)]) -> Self {
-        let seats = Seats::new(members.iter().map(|&(index, member)| Seat {
-            live: Arc::clone(&member.live),
-            weight: member.weight.min(MAX_WEIGHT),
-            member: index as u32,
-            limit: member.max_in_flight,
+        let seats = Seats::new(members.iter().map(|&(index, member)| {
+            let weight = member.weight.min(MAX_WEIGHT);
+            Seat::new(Arc::clone(&member.live), weight, index as u32, member.max_in_flight)
         }));
         let names: Vec<&str> = members.iter().map(|(_, member)| member.hash_name.as_str()).collect();
         let table = Table::build(algorithm, &seats, &names);

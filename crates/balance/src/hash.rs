@@ -98,8 +98,19 @@ pub(crate) fn spread(other: u64) -> u64 {
 }
 
 /// The finaliser of splitmix64 (S. Vigna).
-pub(crate) fn finalise(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+fn finalise(z: u64) -> u64 {
+    finalise_folded(fold(z))
+}
+
+/// Its first step. The fold of `a ^ b` is `fold(a) ^ fold(b)`, so who mixes one with many folds each only once.
+pub(crate) fn fold(z: u64) -> u64 {
+    z ^ (z >> 30)
+}
+
+/// The other steps.
+#[inline]
+pub(crate) fn finalise_folded(mut z: u64) -> u64 {
+    z = z.wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }

@@ -93,6 +93,13 @@ impl Standing {
         State::ALL.get(((self.0 & STATE) >> STATE_AT) as usize).copied().unwrap_or(State::Disabled)
     }
 
+    /// Whether nothing at all is in the way: it has all of its weight, and its breaker is closed.
+    #[must_use]
+    #[inline]
+    pub const fn is_whole(self) -> bool {
+        self.0 & (SHARE | BREAKER | TRIAL_TAKEN) == Self::WHOLE
+    }
+
     /// Whether new clients may be sent to it: it has a share, its breaker isn't open, and if that is half-open its trial is
     /// still to be had.
     #[must_use]

@@ -80,7 +80,7 @@ impl Lots {
             let seat = self.draw(rng);
             let share = seats.seat(seat).share();
             let kept = share == Standing::WHOLE || keeps(share, rng.next_u64());
-            (Some(seat) != except && kept && seats.has_room(seat, tried)).then_some(seat)
+            (Some(seat) != except && kept && seats.seat(seat).has_room(tried)).then_some(seat)
         })
     }
 }
@@ -94,12 +94,8 @@ mod tests {
     use crate::live::BackendLive;
 
     fn seats(weights: &[u32]) -> Seats {
-        Seats::new(weights.iter().enumerate().map(|(index, &weight)| Seat {
-            live: BackendLive::default().into(),
-            weight,
-            member: index as u32,
-            limit: None,
-        }))
+        let live = || BackendLive::default().into();
+        Seats::new((0..).zip(weights).map(|(index, &weight)| Seat::new(live(), weight, index, None)))
     }
 
     proptest! {

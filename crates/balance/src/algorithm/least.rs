@@ -46,6 +46,6 @@ fn take_sampled<Y: Yardstick>(
     by: Y,
 ) -> Option<usize> {
     let drawn: [usize; SAMPLES] = std::array::from_fn(|_| lots.draw(rng));
-    let best = lowest(seats, drawn.into_iter(), tried, by)?;
+    let best = drawn[lowest(seats, drawn.iter().map(|&seat| seats.seat(seat)), tried, by)?];
     seats.seat(best).take().then_some(best)
 }

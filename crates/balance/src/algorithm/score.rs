@@ -12,6 +12,8 @@ const LOOKS: usize = 4;
 /// What load is measured by. A seat that isn't open has more of it than any that is.
 pub(super) trait Yardstick: Copy {
     type Load: Copy;
+    /// Of nobody, and above that of any seat.
+    const MOST: Self::Load;
     fn load(self, seat: &Seat) -> Self::Load;
     fn is_below(one: Self::Load, other: Self::Load) -> bool;
     /// Whether it is the load of a seat that is open.
@@ -25,6 +27,7 @@ pub(super) struct Connections;
 
 impl Yardstick for Connections {
     type Load = (u64, u32);
+    const MOST: Self::Load = (1, 0);
 
     #[inline]
     fn load(self, seat: &Seat) -> Self::Load {
@@ -59,14 +62,15 @@ const AWAITED: f32 = 1.0;
 
 impl Yardstick for Time {
     type Load = u32;
+    const MOST: Self::Load = u32::MAX;
 
     #[expect(clippy::cast_precision_loss, reason = "averages have 5 digits themselves")]
     #[inline]
     fn load(self, seat: &Seat) -> Self::Load {
         let active = seat.live.in_flight();
-        let unknown = if active == 0 { UNKNOWN } else { AWAITED };
-        let time = seat.live.latency().estimate(self.0).unwrap_or(unknown);
-        let load = (active as f32 + 1.0) * time / seat.effective_weight() as f32;
+        let unknown = || if active == 0 { UNKNOWN } else { AWAITED };
+        let time = seat.live.latency().estimate(self.0).unwrap_or_else(unknown);
+        let load = (active as f32 + 1.0) * time * seat.inverse_weight();
         load.to_bits()
     }
 
@@ -83,29 +87,38 @@ impl Yardstick for Time {
 
 /// The lowest of all; among equals the first from `start` on, going round. Takes it.
 pub(super) fn take_least<Y: Yardstick>(seats: &Seats, start: usize, tried: &Tried, by: Y) -> Option<usize> {
-    let round = || (start..seats.len()).chain(0..start);
+    let len = seats.len();
+    let seat_at = |at: usize| if start + at < len { start + at } else { start + at - len };
     for _ in 0..LOOKS {
-        let best = lowest(seats, round(), tried, by)?;
+        let best = seat_at(lowest(seats, seats.round(start), tried, by)?);
         if seats.seat(best).take() {
             return Some(best);
         }
     }
-    round().find(|&seat| seats.is_usable(seat, tried) && seats.seat(seat).take())
+    (0..len).map(seat_at).find(|&seat| seats.is_usable(seat, tried) && seats.seat(seat).take())
 }
 
-/// Without branches where loads are compared, since any may be lower: 71 ns instead of 216 for 16 of 100.
-pub(super) fn lowest<Y: Yardstick>(
+/// The place, in their order, of the lowest of these; of equals that of the first. `None` if none of them can be used.
+pub(super) fn lowest<'a, Y: Yardstick>(
     seats: &Seats,
-    among: impl Iterator<Item = usize>,
+    among: impl Iterator<Item = &'a Seat>,
     tried: &Tried,
     by: Y,
 ) -> Option<usize> {
-    let none_taken = seats.none_taken(tried);
-    let mut loads = among
-        .filter(|&seat| none_taken || seats.has_room(seat, tried))
-        .map(|seat| (seat, by.load(seats.seat(seat))));
-    let first = loads.next()?;
-    let (seat, load) =
-        loads.fold(first, |best, next| select_unpredictable(Y::is_below(next.1, best.1), next, best));
-    Y::is_open(load).then_some(seat)
+    let placed = among.enumerate();
+    // Asked once for all: nearly always nobody has a limit and the request has been nowhere.
+    if seats.none_taken(tried) {
+        lowest_placed(placed, by)
+    } else {
+        lowest_placed(placed.filter(|(_, seat)| seat.has_room(tried)), by)
+    }
+}
+
+/// Without branches where loads are compared, since any may be lower: 71 ns instead of 216 for 16 of 100.
+#[inline]
+fn lowest_placed<'a, Y: Yardstick>(placed: impl Iterator<Item = (usize, &'a Seat)>, by: Y) -> Option<usize> {
+    let (place, load) = placed
+        .map(|(place, seat)| (place, by.load(seat)))
+        .fold((0, Y::MOST), |best, next| select_unpredictable(Y::is_below(next.1, best.1), next, best));
+    Y::is_open(load).then_some(place)
 }

@@ -95,12 +95,9 @@ mod tests {
     ];
 
     fn ring() -> Ring {
-        let seats = Seats::new(SERVERS.iter().enumerate().map(|(index, &(_, weight))| Seat {
-            live: BackendLive::default().into(),
-            weight,
-            member: index as u32,
-            limit: None,
-        }));
+        let live = || BackendLive::default().into();
+        let seats =
+            Seats::new((0..).zip(SERVERS).map(|(index, (_, weight))| Seat::new(live(), weight, index, None)));
         Ring::build(&seats, &SERVERS.map(|(name, _)| name))
     }
 
