@@ -114,7 +114,7 @@ async def test_one_that_hangs_costs_its_timeout_and_then_nothing(tmp_path: Path)
     async with _before(tmp_path, silent(), passive_health={"cooldown": "1m"}) as (fairlead, sick, _):
         report = await _serve(fairlead, 4)
         found = await _sick(fairlead, sick)
-        assert (found["state"], found["reason"]) == ("ejected", "failures in a row")
+        assert (found["state"], found["reason"]) == ("ejected", "timeouts in a row")
         later = await _serve(fairlead, 2)
     # A hundred a second for as long as the first of them has to wait, and those that were under way.
     assert report["statuses"]["504"] == found["timeouts"] <= 90

@@ -177,7 +177,7 @@ fn the_last_usable_one_is_never_ejected() {
 
 #[test]
 fn statistical_ejection_has_a_limit_that_refused_connections_have_not() {
-    for (report, out) in [(Report::TimedOut, 5), (Report::Reset, 5), (Report::Refused, 9)] {
+    for (report, out) in [(Report::TimedOut, 0), (Report::Reset, 5), (Report::Refused, 9)] {
         let mut town = Town::new(10, POLICY, None);
         for index in 0..10 {
             town.report(index, report, 10);
@@ -185,6 +185,47 @@ fn statistical_ejection_has_a_limit_that_refused_connections_have_not() {
         town.judge();
         assert_eq!((0..10).filter(|&index| town.state(index) == State::Ejected).count(), out, "{report:?}");
     }
+}
+
+/// A second in which backends of `range` let the time of `timeouts` of 10 tries pass, those last.
+fn let_time_pass(town: &mut Town, range: std::ops::Range<usize>, timeouts: u32) {
+    for index in range {
+        town.report(index, Report::Answered, 10 * (10 - timeouts));
+        town.report(index, Report::TimedOut, 10 * timeouts);
+    }
+    town.pass(1);
+}
+
+#[test]
+fn timeouts_in_a_row_eject_one_that_hangs_but_nobody_where_all_time_out() {
+    let mut town = Town::new(10, POLICY, None);
+    let_time_pass(&mut town, 0..10, 0);
+    let_time_pass(&mut town, 0..1, 10);
+    assert_eq!(town.ward.judged("0").map(|judged| &*judged.reason), Some("timeouts in a row"));
+    assert_eq!(town.state(0), State::Ejected);
+
+    let mut town = Town::new(10, POLICY, None);
+    for _ in 0..20 {
+        let_time_pass(&mut town, 0..10, 6);
+        assert_eq!((0..10).filter(|&index| town.state(index) == State::Ejected).count(), 0);
+    }
+}
+
+#[test]
+fn those_that_are_out_for_timeouts_are_back_once_the_others_time_out_as_well() {
+    let mut town = Town::new(10, POLICY, None);
+    let_time_pass(&mut town, 0..10, 0);
+    town.report(9, Report::Reset, 5);
+    let_time_pass(&mut town, 0..4, 10);
+    assert_eq!((0..10).filter(|&index| town.state(index) == State::Ejected).count(), 5);
+    // They can't carry it.
+    for _ in 0..3 {
+        let_time_pass(&mut town, 4..9, 8);
+    }
+    assert_eq!((0..4).filter(|&index| town.state(index) == State::Up).count(), 4);
+    assert_eq!(town.ward.judged("0").map(|judged| &*judged.reason), Some("the others fail as well"));
+    // This one is out for what it did itself.
+    assert_eq!(town.state(9), State::Ejected);
 }
 
 #[test]
@@ -520,7 +561,7 @@ proptest! {
                 prop_assert_eq!(share > 0.0, matches!(state, State::Up | State::Degraded));
                 let id = index.to_string();
                 let reason = town.ward.judged(&id).map(|judged| &*judged.reason);
-                ejected += u32::from(state == State::Ejected && reason == Some("failures in a row"));
+                ejected += u32::from(state == State::Ejected && reason != Some("connections refused"));
             }
             prop_assert!(f64::from(ejected) <= max_ejected * 6.0 + 1e-6);
         }

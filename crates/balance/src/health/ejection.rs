@@ -24,6 +24,11 @@ impl Ejection {
         self.until = Some(now + self.lasts);
     }
 
+    /// In again before its time. What it did is remembered.
+    pub fn end(&mut self, now: Instant) {
+        self.until = self.until.map(|until| until.min(now));
+    }
+
     /// Whether it is out.
     #[must_use]
     pub fn is_out(&self, now: Instant) -> bool {

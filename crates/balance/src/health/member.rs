@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::ejection::Ejection;
 use super::passive::{Degradation, Heard, Window};
 use super::slow_start::SlowStart;
+use super::streak::{Cause, ejects};
 use super::table::{Active, Operator, Passive, combine};
 use super::verdict::{Thresholds, Verdict};
 use super::ward::{Change, Judged, PassivePolicy, Terms};
@@ -33,8 +34,10 @@ pub(super) struct Member {
     window: Window,
     degradation: Degradation,
     ejection: Ejection,
-    /// It is out because nobody accepted its connections.
-    is_refused: bool,
+    /// Of its last ejection.
+    cause: Option<Cause>,
+    /// Why that ended before its time.
+    readmitted: Option<&'static str>,
     was_out: bool,
     slow_start: SlowStart,
     /// As it was judged last.
@@ -57,7 +60,8 @@ impl Member {
             window,
             degradation: Degradation::default(),
             ejection: Ejection::default(),
-            is_refused: false,
+            cause: None,
+            readmitted: None,
             was_out: false,
             slow_start: SlowStart::default(),
             judged: None,
@@ -149,6 +153,12 @@ impl Member {
     /// Takes in what traffic showed since the last time; all of what is remembered.
     pub(super) fn hear(&mut self, now: Instant) -> Heard {
         self.window.take(self.live.tally().read(), now);
+        if self.was_out {
+            // Failures of tries that were under way when it was ejected say nothing new.
+            self.live.tally().settle(true);
+            self.window.forget();
+        }
+        self.was_out = self.is_out(now);
         self.window.sum()
     }
 
@@ -156,48 +166,57 @@ impl Member {
     pub(super) fn absolve(&mut self) {
         self.degradation = Degradation::default();
         self.ejection = Ejection::default();
+        self.was_out = false;
     }
 
     /// Compares it with `all` of the pool, itself included.
     pub(super) fn compare(&mut self, all: Heard, margin: f64, now: Instant) {
-        let is_out = self.ejection.is_out(now);
-        if self.was_out {
-            // Failures of tries that were under way when it was ejected say nothing new.
-            self.live.tally().settle(true);
-            self.window.forget();
-        }
-        self.was_out = is_out;
-        if !is_out {
+        if !self.is_out(now) {
             let own = self.window.sum();
             self.degradation.judge(own, all.without(own), margin, now);
         }
     }
 
-    /// Whether it failed too often in a row; then, whether mostly because nobody accepted its connections.
-    pub(super) fn failed(&self, limit: u32) -> Option<bool> {
-        let reading = self.live.tally().read();
-        let sum = self.window.sum().lately;
-        let mostly_errored = sum.errored.saturating_mul(2) > sum.tries;
-        let limit = if reading.on_trial { 1 } else { limit.max(1) };
-        if reading.streak >= limit {
-            return Some(reading.refused_streak.saturating_mul(2) > reading.streak);
-        }
-        (mostly_errored && reading.streak.saturating_add(reading.errored_streak) >= limit).then_some(false)
+    /// What it did lately and just now, as of when it was last [heard](Self::hear).
+    pub(super) fn heard(&self) -> Heard {
+        self.window.sum()
+    }
+
+    /// Whether and why it failed too often in a row.
+    pub(super) fn failed(&self, others_well: bool, limit: u32) -> Option<Cause> {
+        ejects(self.live.tally().read(), self.window.sum().lately, others_well, limit)
     }
 
     /// Out from now.
-    pub(super) fn eject(&mut self, policy: PassivePolicy, refused: bool, now: Instant) {
-        self.is_refused = refused;
+    pub(super) fn eject(&mut self, policy: PassivePolicy, cause: Cause, now: Instant) {
+        self.cause = Some(cause);
+        self.readmitted = None;
         self.was_out = true;
         self.ejection.eject(policy.cooldown, now);
         self.live.tally().settle(true);
         self.window.forget();
     }
 
+    /// In again if it is out for what the others do now, too.
+    pub(super) fn excuse(&mut self, now: Instant) {
+        if self.is_out(now) && self.cause.is_some_and(Cause::may_be_shared) {
+            self.ejection.end(now);
+            self.readmit("the others fail as well");
+        }
+    }
+
     /// In again, whatever it did.
     pub(super) fn release(&mut self) {
         self.ejection = Ejection::default();
+        self.readmit("nobody else is left");
+    }
+
+    fn readmit(&mut self, why: &'static str) {
+        self.readmitted = Some(why);
+        self.was_out = false;
+        self.degradation = Degradation::default();
         self.live.tally().settle(true);
+        self.window.forget();
     }
 
     /// When it comes back, if traffic is all that is against it.
@@ -212,7 +231,7 @@ impl Member {
 
     /// It is out, and its place counts against the limit.
     pub(super) fn is_statistically_out(&self, now: Instant) -> bool {
-        self.is_out(now) && !self.is_refused
+        self.is_out(now) && self.cause != Some(Cause::Refused)
     }
 
     /// New clients are sent to it.
@@ -240,7 +259,7 @@ impl Member {
 
     fn passive(&self, now: Instant) -> Passive {
         if self.ejection.is_out(now) {
-            if self.is_refused { Passive::Refused } else { Passive::Ejected }
+            if self.cause == Some(Cause::Refused) { Passive::Refused } else { Passive::Ejected }
         } else if self.degradation.share().is_some() {
             Passive::Degraded
         } else {
@@ -296,11 +315,12 @@ impl Member {
             (_, State::Unproven) => "no result of its check yet",
             (_, State::Down) if self.complaint.is_empty() => "its check failed",
             (_, State::Down) => return format!("its check failed: {}", self.complaint).into(),
-            (_, State::Ejected) if self.is_refused => "connections refused",
+            (_, State::Ejected) if self.cause == Some(Cause::Refused) => "connections refused",
+            (_, State::Ejected) if self.cause == Some(Cause::TimedOut) => "timeouts in a row",
             (_, State::Ejected) => "failures in a row",
             (_, State::Degraded) => "more errors than the others",
             (State::Down | State::Unproven, State::Up) => "its check passed",
-            (State::Ejected, State::Up) => "its cooldown is over",
+            (State::Ejected, State::Up) => self.readmitted.unwrap_or("its cooldown is over"),
             (State::Degraded, State::Up) => "no more errors than the others",
             (State::Up, State::Up) => "nothing is against it",
         };

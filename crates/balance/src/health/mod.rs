@@ -9,6 +9,7 @@
 //! - `schedule`: when each check is due.
 //! - `verdict`: from a check's results to up or down.
 //! - `passive`: from the ends of tries to a share: a statistical test against the rest of the pool.
+//! - `streak`: what failures in a row do.
 //! - `ejection`: how long a backend stays out that failed too often in a row, and how many may be out.
 //! - `slow_start`: how a share grows back.
 //! - `table`: the one rule that combines operator, check and traffic.
@@ -21,6 +22,7 @@ mod passive;
 mod report;
 mod schedule;
 mod slow_start;
+mod streak;
 mod table;
 mod verdict;
 mod ward;

@@ -36,11 +36,12 @@ pub struct Tally {
     errors: AtomicU32,
     /// Of these, 5xx.
     errored: AtomicU32,
-    /// Failures since the last answer: refused, reset and timed out; 5xx counted apart, since they are part of the
+    /// Failures since the last answer: refused, reset and timed out, the first and the last also apart; 5xx only apart, since they are part of the
     /// streak only while most answers are 5xx.
     streak: AtomicU32,
     errored_streak: AtomicU32,
     refused_streak: AtomicU32,
+    timed_out_streak: AtomicU32,
     /// It has just come back: the first end of a try decides.
     on_trial: AtomicBool,
 }
@@ -54,6 +55,7 @@ pub(crate) struct Reading {
     pub(super) streak: u32,
     pub(super) errored_streak: u32,
     pub(super) refused_streak: u32,
+    pub(super) timed_out_streak: u32,
     pub(super) on_trial: bool,
 }
 
@@ -68,7 +70,7 @@ impl Tally {
         match report {
             Report::Answered => {
                 // Reading first keeps the line shared between workers in the usual case: no streak.
-                for streak in [&self.streak, &self.errored_streak, &self.refused_streak] {
+                for streak in self.streaks() {
                     if streak.load(Relaxed) != 0 {
                         streak.store(0, Relaxed);
                     }
@@ -87,8 +89,12 @@ impl Tally {
                 self.streak.fetch_add(1, Relaxed);
                 self.refused_streak.fetch_add(1, Relaxed);
             }
-            Report::Reset | Report::TimedOut => {
+            Report::Reset => {
                 self.streak.fetch_add(1, Relaxed);
+            }
+            Report::TimedOut => {
+                self.streak.fetch_add(1, Relaxed);
+                self.timed_out_streak.fetch_add(1, Relaxed);
             }
         }
         let limit = if self.on_trial.load(Relaxed) { 1 } else { limit };
@@ -100,9 +106,13 @@ impl Tally {
     /// Forgets the failures in a row: they have been acted on. With `on_trial`, until the next answer one failure is enough.
     pub fn settle(&self, on_trial: bool) {
         self.on_trial.store(on_trial, Relaxed);
-        self.streak.store(0, Relaxed);
-        self.errored_streak.store(0, Relaxed);
-        self.refused_streak.store(0, Relaxed);
+        for streak in self.streaks() {
+            streak.store(0, Relaxed);
+        }
+    }
+
+    const fn streaks(&self) -> [&AtomicU32; 4] {
+        [&self.streak, &self.errored_streak, &self.refused_streak, &self.timed_out_streak]
     }
 
     pub(crate) fn read(&self) -> Reading {
@@ -113,6 +123,7 @@ impl Tally {
             streak: self.streak.load(Relaxed),
             errored_streak: self.errored_streak.load(Relaxed),
             refused_streak: self.refused_streak.load(Relaxed),
+            timed_out_streak: self.timed_out_streak.load(Relaxed),
             on_trial: self.on_trial.load(Relaxed),
         }
     }

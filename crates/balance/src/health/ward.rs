@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::member::Member;
-use super::passive::Heard;
+use super::passive::{Heard, Sample};
+use super::streak::{Cause, mostly_well};
 use super::table::Operator;
 use super::verdict::Thresholds;
 use crate::live::BackendLive;
@@ -223,8 +224,8 @@ impl Ward {
     /// backend its standing and returns whose state is another now.
     pub fn judge(&mut self, now: Instant) -> Vec<Change> {
         self.forget_abandoned();
-        self.hear(now);
-        self.eject(now);
+        let all = self.hear(now);
+        self.eject(all.just_now, now);
         self.release(now);
         let panics = self.panics(now);
         let slow_start = self.policy.slow_start;
@@ -244,8 +245,8 @@ impl Ward {
         self.members.retain(|_, member| !member.is_abandoned());
     }
 
-    /// Takes in what traffic showed since the last time.
-    fn hear(&mut self, now: Instant) {
+    /// Takes in what traffic showed since the last time. Gives what it showed of all together.
+    fn hear(&mut self, now: Instant) -> Heard {
         let all = self.present_mut().fold(Heard::default(), |sum, member| sum.and(member.hear(now)));
         let passive = self.policy.passive;
         for member in self.present_mut() {
@@ -254,22 +255,29 @@ impl Ward {
                 Some(policy) => member.compare(all, policy.error_rate, now),
             }
         }
+        all
     }
 
-    fn eject(&mut self, now: Instant) {
+    /// By failures in a row, beside what `all` did just now. Whoever is out already did nothing.
+    fn eject(&mut self, all: Sample, now: Instant) {
         let Some(policy) = self.policy.passive else { return };
+        if !mostly_well(all) {
+            self.present_mut().for_each(|member| member.excuse(now));
+        }
         let mut usable = self.present().filter(|member| member.is_usable(now)).count();
         let mut out = self.present().filter(|member| member.is_statistically_out(now)).count();
         let most = part_of(policy.max_ejected, self.present().count());
         for member in self.present_mut().filter(|member| !member.is_out(now)) {
-            let Some(refused) = member.failed(policy.consecutive_failures) else { continue };
+            let others_well = mostly_well(all.without(member.heard().just_now));
+            let Some(cause) = member.failed(others_well, policy.consecutive_failures) else { continue };
             let is_last = usable == usize::from(member.is_usable(now));
-            if is_last || !refused && out >= most {
+            let is_statistical = cause != Cause::Refused;
+            if is_last || is_statistical && out >= most {
                 continue;
             }
             usable -= usize::from(member.is_usable(now));
-            out += usize::from(!refused);
-            member.eject(policy, refused, now);
+            out += usize::from(is_statistical);
+            member.eject(policy, cause, now);
         }
     }
 
