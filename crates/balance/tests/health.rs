@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairlead_balance::health::{Check, Operator, PassivePolicy, Policy, Report, Terms, Thresholds, Ward};
-use fairlead_balance::{BackendLive, Live, Standing, State};
+use fairlead_balance::{BackendLive, BreakerPolicy, Breaking, Live, Standing, State};
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -173,6 +173,32 @@ fn the_last_usable_one_is_never_ejected() {
     town.judge();
     assert_eq!(town.state(2), State::Disabled);
     assert_eq!((0..2).filter(|&index| town.state(index) == State::Up).count(), 1);
+}
+
+#[test]
+fn one_whose_breaker_is_open_is_nobodys_last_resort() {
+    let open = |town: &Town, index: usize| {
+        let backend = &town.backends[index];
+        let policy =
+            BreakerPolicy { error_thousandths: 500, window: SECOND, min_requests: 1, open: 10 * SECOND };
+        let pass = backend.admit(town.now).expect("its breaker is closed");
+        assert!(matches!(backend.outcome(true, pass, &policy, town.now), Breaking::Opened(_)));
+    };
+    let mut town = Town::new(2, POLICY, None);
+    open(&town, 1);
+    town.report(0, Report::Refused, 50);
+    town.judge();
+    assert_eq!(town.state(0), State::Up);
+
+    let mut town = Town::new(2, POLICY, None);
+    town.report(0, Report::Refused, 50);
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+    // It was, until now.
+    open(&town, 1);
+    town.pass(1);
+    assert_eq!(town.state(0), State::Up);
+    assert_eq!(town.ward.judged("0").map(|judged| &*judged.reason), Some("nobody else is left"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::streak::{Cause, ejects};
 use super::table::{Active, Operator, Passive, combine};
 use super::verdict::{Thresholds, Verdict};
 use super::ward::{Change, Judged, PassivePolicy, Terms};
+use crate::breaker::BreakerState;
 use crate::live::BackendLive;
 use crate::standing::{Standing, State};
 
@@ -237,6 +238,11 @@ impl Member {
     /// New clients are sent to it.
     pub(super) fn is_usable(&self, now: Instant) -> bool {
         self.terms.weighs && is_usable(combine(self.operator, self.active(), self.passive(now)).0)
+    }
+
+    /// They really are: its circuit breaker is closed, too.
+    pub(super) fn serves(&self, now: Instant) -> bool {
+        self.is_usable(now) && self.live.standing().breaker() == BreakerState::Closed
     }
 
     /// See [`Ward::raise_alarm`](super::Ward::raise_alarm).

@@ -264,26 +264,26 @@ impl Ward {
         if !mostly_well(all) {
             self.present_mut().for_each(|member| member.excuse(now));
         }
-        let mut usable = self.present().filter(|member| member.is_usable(now)).count();
+        let mut serving = self.present().filter(|member| member.serves(now)).count();
         let mut out = self.present().filter(|member| member.is_statistically_out(now)).count();
         let most = part_of(policy.max_ejected, self.present().count());
         for member in self.present_mut().filter(|member| !member.is_out(now)) {
             let others_well = mostly_well(all.without(member.heard().just_now));
             let Some(cause) = member.failed(others_well, policy.consecutive_failures) else { continue };
-            let is_last = usable == usize::from(member.is_usable(now));
+            let is_last = serving == usize::from(member.serves(now));
             let is_statistical = cause != Cause::Refused;
             if is_last || is_statistical && out >= most {
                 continue;
             }
-            usable -= usize::from(member.is_usable(now));
+            serving -= usize::from(member.serves(now));
             out += usize::from(is_statistical);
             member.eject(policy, cause, now);
         }
     }
 
-    /// Where nobody is usable any more, the ejected one that would come back first is the last usable one.
+    /// Where nobody serves any more, the ejected one that would come back first is the last usable one.
     fn release(&mut self, now: Instant) {
-        if self.present().any(|member| member.is_usable(now)) {
+        if self.present().any(|member| member.serves(now)) {
             return;
         }
         let first = self
