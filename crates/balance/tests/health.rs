@@ -176,6 +176,20 @@ fn the_last_usable_one_is_never_ejected() {
 }
 
 #[test]
+fn one_may_always_be_ejected_unless_none_may() {
+    for (max_ejected, out) in [(0.0, 0), (0.2, 1), (0.49, 1), (0.5, 2)] {
+        let policy = Policy { passive: Some(PassivePolicy { max_ejected, ..PASSIVE }), ..POLICY };
+        let mut town = Town::new(4, policy, None);
+        for index in 0..4 {
+            town.report(index, Report::Reset, 10);
+        }
+        town.judge();
+        let ejected = (0..4).filter(|&index| town.state(index) == State::Ejected).count();
+        assert_eq!(ejected, out, "{max_ejected}");
+    }
+}
+
+#[test]
 fn one_whose_breaker_is_open_is_nobodys_last_resort() {
     let open = |town: &Town, index: usize| {
         let backend = &town.backends[index];
@@ -589,7 +603,7 @@ proptest! {
                 let reason = town.ward.judged(&id).map(|judged| &*judged.reason);
                 ejected += u32::from(state == State::Ejected && reason != Some("connections refused"));
             }
-            prop_assert!(f64::from(ejected) <= max_ejected * 6.0 + 1e-6);
+            prop_assert!(f64::from(ejected) <= (max_ejected * 6.0).max(1.0) + 1e-6);
         }
         for index in 0..6 {
             town.ward.operate(&index.to_string(), Operator::None);

@@ -33,8 +33,8 @@ class PassiveHealth(Definition):
     consecutive_failures: Annotated[
         Integer,
         Field(
-            description="As many failures in a row (refused, reset; while the others are mostly well also timed "
-            "out, and 5xx if most answers are) eject a backend.",
+            description="As many failures in a row (refused, reset; while the others are mostly well also "
+            "timed out, and 5xx if most answers are) eject a backend.",
             ge=1,
             le=1_000_000,
         ),
@@ -47,7 +47,7 @@ class PassiveHealth(Definition):
     max_ejected: Annotated[
         Share,
         Field(
-            description="The most of the pool that is ejected at once. Those that refuse connections don't "
-            "count; the last one is never ejected."
+            description="The most of the pool that is ejected at once; of a small one, one, unless this is "
+            "0 %. Those that refuse connections don't count; the last one is never ejected."
         ),
     ] = Share(0.5)

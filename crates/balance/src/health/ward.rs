@@ -35,7 +35,7 @@ pub struct PassivePolicy {
     pub consecutive_failures: u32,
     /// How long the first ejection lasts.
     pub cooldown: Duration,
-    /// The part of the pool, of 1, that may be ejected at once for anything but refused connections.
+    /// The part of the pool, of 1, that may be ejected at once for anything but refused connections; one, if it is anything.
     pub max_ejected: f64,
 }
 
@@ -304,7 +304,8 @@ impl Ward {
     }
 }
 
-/// The most members that are no more than `part` of `all`.
+/// The most members that are no more than `part` of `all`; one, if the part is anything: else in a small pool a small part
+/// would say that nobody is ever ejected.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -313,5 +314,6 @@ impl Ward {
 fn part_of(part: f64, all: usize) -> usize {
     let whole = f64::from(u32::try_from(all).unwrap_or(u32::MAX));
     // A part such as 0.3 of 10 must not come to 2 by rounding.
-    (part.clamp(0.0, 1.0) * whole + 1e-9).floor() as usize
+    let most = (part.clamp(0.0, 1.0) * whole + 1e-9).floor() as usize;
+    most.max(usize::from(part > 0.0))
 }
