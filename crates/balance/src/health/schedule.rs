@@ -1,8 +1,8 @@
 //! When each check is due.
 //!
 //! The first one at once, the next ones on a grid of the check's own: multiples of its interval, shifted by a hash of what
-//! it checks. So thousands of checks that began together spread over their interval and stay spread, and a slow answer
-//! shifts nothing. A reload leaves a check alone whose definition it leaves alone: however often it comes, no timer
+//! it checks; while a state is changing, multiples of its fast interval, shifted likewise. So thousands of checks that began
+//! together, or failed together, spread over their interval and stay spread, and a slow answer shifts nothing. A reload leaves a check alone whose definition it leaves alone: however often it comes, no timer
 //! starts over.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +49,7 @@ impl<K: Ord + Clone> Schedule<K> {
     /// Has `key` checked as `digest` says: at once if that is new, else it goes on as it was. With another pace it goes on
     /// by that, but never later than it would have.
     pub fn set(&mut self, key: K, digest: u64, pace: Pace, now: Instant) {
-        let until_next = pace.until_next(now.saturating_duration_since(self.epoch));
+        let until_next = pace.until_next(pace.interval, now.saturating_duration_since(self.epoch));
         match self.entries.get_mut(&key) {
             Some(entry) if entry.digest == digest => {
                 let is_other = std::mem::replace(&mut entry.pace, pace) != pace;
@@ -100,18 +100,15 @@ impl<K: Ord + Clone> Schedule<K> {
     }
 
     /// The check of `key` that was taken by `digest` is made. `false` if its result is void, since the check has gone or
-    /// changed meanwhile. With `changing`, the next comes after the fast interval.
+    /// changed meanwhile. With `changing`, the next comes within the fast interval.
     pub fn done(&mut self, key: &K, digest: u64, changing: bool, now: Instant) -> bool {
         let epoch = self.epoch;
         let Some(entry) = self.entries.get_mut(key).filter(|e| e.digest == digest && e.due.is_none()) else {
             return false;
         };
         let Pace { interval, fast_interval, .. } = entry.pace;
-        let due = if changing {
-            now + fast_interval.min(interval).max(SHORTEST)
-        } else {
-            now + entry.pace.until_next(now.saturating_duration_since(epoch))
-        };
+        let step = if changing { fast_interval.min(interval) } else { interval };
+        let due = now + entry.pace.until_next(step, now.saturating_duration_since(epoch));
         entry.due = Some(due);
         self.queue.insert((due, key.clone()));
         true
@@ -119,9 +116,9 @@ impl<K: Ord + Clone> Schedule<K> {
 }
 
 impl Pace {
-    /// How long after `elapsed` the next point of the grid comes; never nothing, at most the interval.
-    fn until_next(&self, elapsed: Duration) -> Duration {
-        let step = self.interval.max(SHORTEST).as_nanos();
+    /// How long after `elapsed` the next point of the grid of `interval` comes; never nothing, at most the interval.
+    fn until_next(&self, interval: Duration, elapsed: Duration) -> Duration {
+        let step = interval.max(SHORTEST).as_nanos();
         let phase = u128::from(self.phase) % step;
         let into = (elapsed.as_nanos() + step - phase) % step;
         // Not above the interval, which came from a duration.
@@ -160,6 +157,30 @@ mod tests {
             }
             // 100 on average; five standard deviations.
             assert!((50..150).contains(&made), "{made}");
+        }
+    }
+
+    #[test]
+    fn checks_that_fail_together_are_spread_over_the_fast_interval() {
+        let epoch = crate::health::start();
+        let mut schedule = Schedule::new(epoch);
+        for key in 0..10_000 {
+            schedule.set(key, 1, pace(key), epoch);
+        }
+        let mut now = epoch;
+        let make = |schedule: &mut Schedule<u32>, now| {
+            let mut made = 0;
+            while let Some((key, digest)) = schedule.take(now) {
+                assert!(schedule.done(&key, digest, true, now));
+                made += 1;
+            }
+            made
+        };
+        assert_eq!(make(&mut schedule, now), 10_000);
+        for _ in 0..30 {
+            now += SECOND / 10;
+            // 1,000 on average; five standard deviations.
+            assert!((850..1_150).contains(&make(&mut schedule, now)));
         }
     }
 
@@ -205,7 +226,8 @@ mod tests {
         assert!(!schedule.done(&7, 1, false, now));
         assert_eq!(schedule.take(now), Some((7, 2)));
         assert!(schedule.done(&7, 2, true, now));
-        assert_eq!(schedule.next(), Some(now + SECOND));
+        let next = schedule.next().expect("one is queued");
+        assert!(now < next && next <= now + SECOND);
         assert!(schedule.remove(&7) && !schedule.remove(&7));
         assert_eq!(schedule.next(), None);
     }
@@ -216,10 +238,10 @@ mod tests {
         for key in 0..200 {
             let pace = pace(key);
             let mut elapsed = Duration::from_millis(u64::from(key) * 377);
-            let first = elapsed + pace.until_next(elapsed);
-            elapsed = first;
-            assert_eq!(pace.until_next(elapsed), pace.interval, "{epoch:?}");
-            assert!(pace.until_next(elapsed + SECOND * 3) == SECOND * 7);
+            let until_next = |elapsed| pace.until_next(pace.interval, elapsed);
+            elapsed += until_next(elapsed);
+            assert_eq!(until_next(elapsed), pace.interval, "{epoch:?}");
+            assert!(until_next(elapsed + SECOND * 3) == SECOND * 7);
         }
     }
 }
