@@ -28,6 +28,8 @@ MARK = "FAIRLEAD_CHECK"
 
 _MOST_OUTPUT = 1024
 _LONGEST_REASON = 200
+_READS = 4
+"""Full pipes that are taken in one turn of the loop."""
 
 _runs = count(1)
 
@@ -141,9 +143,13 @@ class _Output:
 
     def _take(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            while some := os.read(self._read, 64 * 1024):
+            # One that writes as fast as we read must not keep the loop to itself.
+            for _ in range(_READS):
+                some = os.read(self._read, 64 * 1024)
+                if not some:
+                    self._loop.remove_reader(self._read)
+                    return
                 self._text += some[: _MOST_OUTPUT - len(self._text)]
-            self._loop.remove_reader(self._read)
 
     def _end(self) -> None:
         if self._open:

@@ -43,6 +43,15 @@ async def test_however_much_it_writes_it_can_go_on() -> None:
     assert (good, reason) == (True, "x" * 200)
 
 
+async def test_one_that_never_stops_writing_leaves_the_loop_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As if it always wrote faster than we read; the start of a process reads less at a time.
+    read = os.read
+    monkeypatch.setattr("os.read", lambda fd, most: b"x" * most if most == 64 * 1024 else read(fd, most))
+    assert await found("yes", seconds=0.5) == (False, "no result within 0.5s")
+
+
 async def test_at_its_timeout_it_and_all_that_it_started_are_killed(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 600 & echo $! > {pids}; wait"
