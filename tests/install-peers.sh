@@ -4,8 +4,12 @@ set -euo pipefail
 missing=()
 command -v haproxy >/dev/null || missing+=(haproxy)
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v ip >/dev/null || test -x /usr/sbin/ip || missing+=(iproute2)
+test -x /usr/sbin/mosquitto || command -v mosquitto >/dev/null || missing+=(mosquitto)
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ]; then echo "as root: apt-get install ${missing[*]}" >&2; exit 1; fi
   apt-get update -q >/dev/null
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+  # As in single-user mode: what is installed isn't started. The tests start their own.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 fi

@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
+from support.program import installed
 
 _COMMON = """\
 global
@@ -24,11 +23,9 @@ defaults
 async def haproxy(folder: Path, front: str, back: str) -> AsyncIterator[str]:
     """One that takes connections as `front` says (words after the address) and passes them on to `back`.
 
-    Yields its address. Skips the test where HAProxy isn't installed.
+    Yields its address. Without HAProxy the test is skipped, except in CI.
     """
-    program = shutil.which("haproxy")
-    if program is None:
-        pytest.skip("haproxy is not installed (apt-get install haproxy)")
+    program = installed("haproxy", "haproxy", "sbin")
     # HAProxy takes over a socket that listens already: no port is guessed.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.set_inheritable(True)

@@ -3,20 +3,18 @@
 import asyncio
 import contextlib
 import os
-import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from support.program import EndedError, installed, on_a_free_port
 
 PROGRAM = os.environ.get("FAIRLEAD_REDIS", "redis-server")
 
 
 @dataclass
 class RedisServer:
-    """It keeps nothing: started again, it has forgotten everything."""
+    """It keeps nothing by itself: started again, it knows what was saved, or has forgotten everything."""
 
     directory: Path
     port: int
@@ -34,21 +32,13 @@ class RedisServer:
 
     async def restart(self) -> None:
         """The same again, on the same port."""
-        self.process = await _start(self.directory, self.port)
+        self.process = (await _start(self.directory, self.port)).process
 
 
 @contextlib.asynccontextmanager
 async def redis_server(directory: Path) -> AsyncIterator[RedisServer]:
     """Start one; without the program the test is skipped, except in CI."""
-    if shutil.which(PROGRAM) is None:
-        message = "redis-server is missing: apt-get install redis-server"
-        if os.environ.get("CI"):
-            raise AssertionError(message)
-        pytest.skip(message)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    server = RedisServer(directory, port, await _start(directory, port))
+    server = await on_a_free_port(lambda port: _start(directory, port))
     try:
         yield server
     finally:
@@ -56,9 +46,9 @@ async def redis_server(directory: Path) -> AsyncIterator[RedisServer]:
             await server.kill()
 
 
-async def _start(directory: Path, port: int) -> asyncio.subprocess.Process:
+async def _start(directory: Path, port: int) -> RedisServer:
     process = await asyncio.create_subprocess_exec(
-        PROGRAM,
+        installed(PROGRAM, "redis-server"),
         *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
         *("--save", "", "--appendonly", "no"),
         stdout=asyncio.subprocess.PIPE,
@@ -66,5 +56,6 @@ async def _start(directory: Path, port: int) -> asyncio.subprocess.Process:
     assert process.stdout is not None
     async with asyncio.timeout(20):
         while b"Ready to accept connections" not in (line := await process.stdout.readline()):
-            assert line, "redis-server ended before it was ready"
-    return process
+            if not line:
+                raise EndedError
+    return RedisServer(directory, port, process)
