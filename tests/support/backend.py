@@ -28,10 +28,14 @@ class _Reader(asyncio.StreamReader):
 
 
 class Backend:
-    """Listens on a free port. Without a behaviour, connections wait for `accepted`."""
+    """Listens on a free port of `host`, or at `unix:PATH`.
 
-    def __init__(self, behaviour: Behaviour | None = None) -> None:
+    Without a behaviour, connections wait for `accepted`.
+    """
+
+    def __init__(self, behaviour: Behaviour | None = None, host: str = "127.0.0.1") -> None:
         self.behaviour = behaviour
+        self._host = host
         self.requests: list[Request] = []
         self._waiting: asyncio.Queue[Peer] = asyncio.Queue()
         self._open: list[Peer] = []
@@ -42,7 +46,9 @@ class Backend:
     @property
     def address(self) -> str:
         """As a configuration names it."""
-        return f"127.0.0.1:{self._port}"
+        if self._host.startswith("unix:"):
+            return self._host
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:
         await self.listen()
@@ -56,13 +62,16 @@ class Backend:
 
     async def listen(self) -> None:
         """Accept connections, again on the same port if it did before."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: asyncio.StreamReaderProtocol(_Reader(), self._accept),
-            "127.0.0.1",
-            self._port,
-            backlog=1024,
-        )
-        self._port = self._server.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+
+        def made() -> asyncio.StreamReaderProtocol:
+            return asyncio.StreamReaderProtocol(_Reader(), self._accept)
+
+        if self._host.startswith("unix:"):
+            self._server = await loop.create_unix_server(made, self._host.removeprefix("unix:"), backlog=1024)
+        else:
+            self._server = await loop.create_server(made, self._host, self._port, backlog=1024)
+            self._port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """Refuse further connections; those that are open stay."""

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,12 +110,18 @@ def configuration(directory: Path, *backends: str | Mapping[str, Any], **more: o
 
 
 @contextlib.asynccontextmanager
-async def run(config: Path, directory: Path, *arguments: str) -> AsyncIterator[Running]:
-    """Start `fairlead run CONFIG` and wait for `ready` on a descriptor of its own."""
+async def run(
+    config: Path, directory: Path, *arguments: str, inside: Sequence[str] = ()
+) -> AsyncIterator[Running]:
+    """Start `fairlead run CONFIG` and wait for `ready` on a descriptor of its own.
+
+    `inside` is a command that runs it somewhere else.
+    """
     reading, writing = os.pipe()
     # No pipe of asyncio: an engine that outlives its control process holds it open, and `wait` waits for it.
     output, printing = os.pipe()
     process = await asyncio.create_subprocess_exec(
+        *inside,
         sys.executable,
         "-m",
         "fairlead",
