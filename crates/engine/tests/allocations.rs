@@ -100,7 +100,9 @@ fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
         "listeners": [{
             "name": "web",
             "binds": [{"text": ":0", "address": {"ip": {"address": "127.0.0.1:0"}}, "port_hint": null}],
-            "socket": {"backlog": 128, "keepalive_ms": null, "mode": null},
+            "socket": {
+                "backlog": 128, "fast_open": false, "keepalive_ms": null, "mode": null, "transparent": false,
+            },
             "http": {
                 "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,

@@ -48,10 +48,14 @@ pub struct Listener {
 pub struct SocketOptions {
     /// Connections that wait to be accepted.
     pub backlog: u32,
+    /// A client that was here before may send its first bytes with its SYN (RFC 7413).
+    pub fast_open: bool,
     /// Idle time before TCP keep-alive probes; `None` sends none.
     pub keepalive: Option<Duration>,
     /// File mode of Unix sockets; `None` leaves it to the umask.
     pub mode: Option<u32>,
+    /// Backends are connected to from the client's address.
+    pub transparent: bool,
 }
 
 /// What requests may look like and how they are treated.
@@ -124,8 +128,10 @@ impl Listener {
             binds: spec.binds.clone(),
             socket: SocketOptions {
                 backlog: spec.socket.backlog,
+                fast_open: spec.socket.fast_open,
                 keepalive: spec.socket.keepalive_ms.map(Duration::from_millis),
                 mode: spec.socket.mode,
+                transparent: spec.socket.transparent,
             },
             http,
             trusted: trusted?,
@@ -188,7 +194,14 @@ const MAX_HEAD: u64 = u32::MAX as u64;
 
 /// Of a connection nothing is known that could choose between routes, but the name in its ClientHello.
 fn check_protocol(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
-    let spec::Protocol::Tcp { sni } = spec.protocol else { return };
+    let spec::Protocol::Tcp { sni } = spec.protocol else {
+        if spec.socket.transparent {
+            let message = "is for tcp: a connection to a backend serves the requests of many clients";
+            let socket = at.key("socket");
+            errors.add(socket.key("transparent"), message);
+        }
+        return;
+    };
     let by_host = spec.routes.iter().any(|route| !route.r#match.hosts.is_empty());
     let by_path = spec.routes.iter().any(|route| !route.r#match.paths.is_empty());
     if by_path || (by_host && !sni) || (!sni && spec.routes.len() != 1) {

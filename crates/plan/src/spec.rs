@@ -156,12 +156,16 @@ pub enum BindAddress {
 pub struct SocketOptions {
     /// Connections that wait to be accepted.
     pub backlog: u32,
+    /// A client that was here before may send its first bytes with its SYN (RFC 7413).
+    pub fast_open: bool,
     /// TCP keep-alive idle time; `null` switches it off.
     #[serde(deserialize_with = "nullable")]
     pub keepalive_ms: Option<u64>,
     /// File mode of Unix sockets, e.g. 0o660.
     #[serde(deserialize_with = "nullable")]
     pub mode: Option<u32>,
+    /// Backends are connected to from the client's address.
+    pub transparent: bool,
 }
 
 /// What requests may look like and how they are treated.

@@ -138,7 +138,13 @@ def _bind(bind: Bind, hints: Mapping[str, int]) -> Json:
 
 
 def _socket(socket: Socket) -> Json:
-    return {"backlog": socket.backlog, "keepalive_ms": _milliseconds(socket.keepalive), "mode": socket.mode}
+    return {
+        "backlog": socket.backlog,
+        "fast_open": socket.fast_open,
+        "keepalive_ms": _milliseconds(socket.keepalive),
+        "mode": socket.mode,
+        "transparent": socket.transparent,
+    }
 
 
 def _http(http: HttpOptions) -> Json:

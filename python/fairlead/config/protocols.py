@@ -45,6 +45,10 @@ def _of_tcp(listener: Mapping[str, Any]) -> Iterator[Found]:
 def _of_http(listener: Mapping[str, Any]) -> Iterator[Found]:
     if "sni" in listener:
         yield ("sni",), "distributes TLS that is passed through: write protocol: tcp beside it", True
+    sockets = listener.get("socket")
+    if isinstance(sockets, dict) and sockets.get("transparent") is True:
+        message = "is for tcp: a connection to a backend serves the requests of many clients"
+        yield ("socket", "transparent"), message, True
 
 
 def _proxy(listener: Mapping[str, Any]) -> Iterator[Found]:

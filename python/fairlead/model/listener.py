@@ -40,12 +40,17 @@ def _mode(value: object) -> object:
 class Socket(Definition):
     """Options of the listening sockets."""
 
-    RESERVED: ClassVar[tuple[str, ...]] = ("fast_open", "transparent")
-
     backlog: Annotated[
         Integer,
         Field(description="Connections that may wait to be accepted, in each worker.", ge=1, le=65535),
     ] = 4096
+    fast_open: Annotated[
+        Flag,
+        Field(
+            description="TCP Fast Open (RFC 7413): a client that was here before may send its first bytes "
+            "with its SYN. They may come twice. The system has to allow it: `net.ipv4.tcp_fastopen` 2 or 3."
+        ),
+    ] = False
     keepalive: Annotated[
         Duration | None,
         Word("off"),
@@ -55,6 +60,13 @@ class Socket(Definition):
         Annotated[FileMode, BeforeValidator(_mode, json_schema_input_type=str)] | None,
         Field(description="File mode of Unix sockets. Without it: what the umask leaves.", examples=["0660"]),
     ] = None
+    transparent: Annotated[
+        Flag,
+        Field(
+            description="Backends are connected to from the client's address, for `tcp`. Needs "
+            "CAP_NET_ADMIN, and the way back has to lead through this machine."
+        ),
+    ] = False
 
 
 def _head(value: Size) -> Size:

@@ -119,6 +119,10 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
             "{bind: [':0', 'unix:/a'], pool: app, accept_proxy: required}",
             "f.yaml:1:69: listeners.web.accept_proxy: required needs trusted: the proxies whose word is believed",  # noqa: E501  (a line of output)
         ),
+        (
+            "{bind: ':0', pool: app, socket: {transparent: true}}",
+            "f.yaml:1:51: listeners.web.socket.transparent: is for tcp: a connection to a backend serves the requests of many clients",  # noqa: E501  (a line of output)
+        ),
         ("{bind: ':0', routes: [{}]}", "f.yaml:1:40: listeners.web.routes[0]: needs pool"),
         ("{bind: [], pool: app}", "f.yaml:1:19: listeners.web.bind: is an empty list"),
         ("{pool: app}", "f.yaml:1:13: listeners.web.bind: is missing"),

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::error::{CallError, Problem};
 use crate::listener::{BindError, Bound, ListenerLive, Wanted};
 use crate::telemetry::{PreparedListener, PreparedMembers, PreparedPlan, Sink, What};
-use crate::unix::{User, drop_privileges};
+use crate::unix::{User, drop_privileges, may_be_transparent};
 use crate::worker::{self, Assignment, Handle, Publication};
 
 /// What an accepted configuration came to.
@@ -42,7 +42,7 @@ impl Shared {
         }
         let plan = Plan::build(spec, &self.live)?;
         let prepared = self.prepare(plan)?;
-        self.start_workers()?;
+        self.start_workers(&prepared.publication.plan.plan)?;
         if let LogChange::To(sink) = prepared.log {
             self.log.redirect(sink);
         }
@@ -64,6 +64,7 @@ impl Shared {
         let state = self.state();
         let members = self.memberships(&plan, &state);
         let log = prepare_log(state.plan.as_deref(), &plan)?;
+        self.check_rights(&plan, &state)?;
         let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
             .flat_map(|listener| listener.binds.iter().map(|bind| Wanted { bind, options: &listener.socket }))
             .collect();
@@ -99,6 +100,27 @@ impl Shared {
         Ok(Prepared { publication: Publication { plan, binds }, lives, bounds, log })
     }
 
+    /// Whether we may do what the Plan wants. Threads have the rights of the one that started them: this one's.
+    fn check_rights(&self, plan: &Plan, state: &State) -> Result<(), CallError> {
+        let Some(listener) = plan.listeners.iter().find(|listener| listener.socket.transparent) else {
+            return Ok(());
+        };
+        let path = ["listeners", &*listener.name, "socket", "transparent"];
+        match may_be_transparent() {
+            Ok(true) => Ok(()),
+            Ok(false) if self.settings.user.is_some() && !state.workers.is_empty() => {
+                let message = "needs CAP_NET_ADMIN, which the engine gave up when it began: needs a restart";
+                Err(CallError::restart_needed(&path, message))
+            }
+            Ok(false) => Err(CallError::refused_at(
+                &path,
+                "needs CAP_NET_ADMIN: run as root, with `runtime.user` to drop everything else, or have systemd \
+                 give it (AmbientCapabilities=CAP_NET_ADMIN)",
+            )),
+            Err(error) => Err(CallError::refused_at(&path, format_args!("not possible here: {error}"))),
+        }
+    }
+
     /// Who is in each pool: what the Plan says, or for a resolved pool what was said last.
     fn memberships(&self, plan: &Plan, state: &State) -> Vec<PreparedMembers> {
         plan.pools
@@ -115,13 +137,15 @@ impl Shared {
     }
 
     /// With the first Plan: the addresses are bound, so the rights to bind them can go, and threads can come.
-    fn start_workers(self: &Arc<Self>) -> Result<(), CallError> {
+    fn start_workers(self: &Arc<Self>, plan: &Plan) -> Result<(), CallError> {
         if !self.state().workers.is_empty() {
             return Ok(());
         }
         if let Some(name) = &self.settings.user {
-            let user = User::named(name)
-                .and_then(|user| if user.is_current() { Ok(()) } else { drop_privileges(&user) });
+            let transparent = plan.listeners.iter().any(|listener| listener.socket.transparent);
+            let user = User::named(name).and_then(|user| {
+                if user.is_current() { Ok(()) } else { drop_privileges(&user, transparent) }
+            });
             user.map_err(|error| {
                 CallError::refused_at(&["runtime", "user"], format_args!("can't become {name}: {error}"))
             })?;

@@ -16,6 +16,8 @@ use fairlead_plan::SocketOptions;
 use fairlead_plan::spec::{Bind, BindAddress};
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+use crate::unix::set_fast_open;
+
 /// Why an address can't be listened on: names it and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{address}: {problem}")]
@@ -177,6 +179,11 @@ impl Bound {
                 if let Some(time) = options.keepalive {
                     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time)).map_err(failed)?;
                 }
+                match set_fast_open(&*socket, if options.fast_open { options.backlog } else { 0 }) {
+                    // Nothing to switch off where the system doesn't know it.
+                    Err(error) if options.fast_open => return Err(failed(error)),
+                    _ => {}
+                }
             }
             socket.listen(backlog).map_err(failed)?;
         }
@@ -207,8 +214,13 @@ impl Private {
 }
 
 /// How the sockets of the admin interface are made.
-const ADMIN: SocketOptions =
-    SocketOptions { backlog: 128, keepalive: Some(std::time::Duration::from_mins(1)), mode: None };
+const ADMIN: SocketOptions = SocketOptions {
+    backlog: 128,
+    fast_open: false,
+    keepalive: Some(std::time::Duration::from_mins(1)),
+    mode: None,
+    transparent: false,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {

@@ -136,7 +136,7 @@ pub(crate) async fn probe(check: &HealthCheck, backend: &BackendAddress) -> Resu
 }
 
 async fn ask(check: &HealthCheck, address: &BackendAddress, stage: &Cell<Stage>) -> Result<Success, Failure> {
-    let stream = open(address).await.map_err(|error| Failure::Dial(classify(&error, address)))?;
+    let stream = open(address, None).await.map_err(|error| Failure::Dial(classify(&error, address)))?;
     if is_own_reflection(&stream, address) {
         return Err(Failure::Dial(DialFailure::Refused));
     }

@@ -51,6 +51,13 @@ impl End {
     pub(super) const NO_RESOURCES: Self =
         Self::new(Ended::NoBackend, "no resources for one more connection", Blame::Fairlead);
 
+    /// Nobody can speak from an IPv6 address to an IPv4 one: a matter of how it is configured.
+    pub(super) const OTHER_FAMILY: Self = Self::new(
+        Ended::NoBackend,
+        "the backend's address is of another family than the client's, which it is to see",
+        Blame::Fairlead,
+    );
+
     const fn new(ended: Ended, reason: &'static str, blame: Blame) -> Self {
         Self { ended, reason, blame }
     }

@@ -1,12 +1,14 @@
 //! A backend that takes the session: picked, connected to, and another one asked where that fails.
 
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use fairlead_balance::health::Report;
 use fairlead_balance::{Action, Ask, Attempts, Means, NoBackend, Outcome, Random};
-use fairlead_plan::spec::Protocol;
+use fairlead_plan::Backend;
+use fairlead_plan::spec::{BackendAddress, Protocol};
 
 use super::account::{Account, judge};
 use super::end::End;
@@ -53,9 +55,11 @@ pub(super) async fn open(client: &mut Client, account: &mut Account) -> Result<O
         _ => listener.routes.first().ok_or(End::NO_BACKEND)?,
     };
     let route = route.clone();
+    let from = client.address().filter(|_| listener.plan.socket.transparent);
     drop(listener);
     account.route = Some(route.clone());
-    let seek = Seek { client, route: &route, key: key::of_client(&route.pool.plan.key, client.address()) };
+    let key = key::of_client(&route.pool.plan.key, client.address());
+    let seek = Seek { client, route: &route, key, from };
     let (connection, slot) = seek.backend(account).await?;
     Ok(Opened { route, connection, slot })
 }
@@ -65,6 +69,8 @@ struct Seek<'a> {
     client: &'a Client,
     route: &'a LocalRoute,
     key: Option<u64>,
+    /// The address that backends are to see.
+    from: Option<IpAddr>,
 }
 
 impl Seek<'_> {
@@ -152,9 +158,11 @@ impl Seek<'_> {
         account: &mut Account,
         mut gone: Gone<'_>,
     ) -> Result<Connection, Trouble> {
+        let from = self.source(slot.backend())?;
         let before = clock::now();
         let Client { worker, deadline, .. } = self.client;
-        let mut dialing = pin!(worker.upstreams.dial(slot.backend(), self.route.pool.plan.connect, deadline));
+        let limit = self.route.pool.plan.connect;
+        let mut dialing = pin!(worker.upstreams.dial_from(from, slot.backend(), limit, deadline));
         let dialed = poll_fn(|cx| match dialing.as_mut().poll(cx) {
             Poll::Ready(dialed) => Poll::Ready(Some(dialed)),
             Poll::Pending => gone.as_mut().poll(cx).map(|()| None),
@@ -173,6 +181,18 @@ impl Seek<'_> {
                 Ok(connection)
             }
             Some(Err(error)) => Err(self.dial_failed(error.failure, slot)),
+        }
+    }
+
+    /// The address that this backend is to be connected to from.
+    fn source(&self, backend: &Backend) -> Result<Option<IpAddr>, Trouble> {
+        match (self.from, &backend.address) {
+            // From an address of ours it might let in whom it wouldn't.
+            (Some(from), BackendAddress::Ip(address)) if from.is_ipv4() != address.is_ipv4() => {
+                Err(Trouble::Final(End::OTHER_FAMILY))
+            }
+            (Some(from), BackendAddress::Ip(_)) => Ok(Some(from)),
+            _ => Ok(None),
         }
     }
 

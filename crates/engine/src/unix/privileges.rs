@@ -48,13 +48,15 @@ impl User {
     }
 }
 
-/// Becomes `user` for good and keeps only the right to bind ports below 1024, so that a reload can.
+/// Becomes `user` for good and keeps only the right to bind ports below 1024, so that a reload can, and where it is
+/// needed (`transparent`) that to speak from addresses which aren't this machine's.
 ///
 /// Capabilities belong to threads: to be called while the process has one.
-pub(crate) fn drop_privileges(user: &User) -> io::Result<()> {
+pub(crate) fn drop_privileges(user: &User, transparent: bool) -> io::Result<()> {
     set_keep_capabilities(true)?;
     change_user(&user.name, user.uid, user.gid)?;
-    let kept = CapabilitySet::NET_BIND_SERVICE;
+    let mut kept = CapabilitySet::NET_BIND_SERVICE;
+    kept.set(CapabilitySet::NET_ADMIN, transparent);
     set_capabilities(
         None,
         CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },

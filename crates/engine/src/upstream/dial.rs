@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::net::{TcpSocket, UnixStream};
 
 use crate::clock::{self, Deadline, Phase};
 use crate::io::{Stream, limited};
+use crate::unix::set_transparent;
 
 /// A backend that couldn't be connected to.
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +47,15 @@ pub(crate) enum DialFailure {
     Other(io::ErrorKind),
 }
 
+/// From the address `from`, if it has to be that.
 pub(super) async fn dial(
     backend: &Backend,
+    from: Option<IpAddr>,
     connect: Duration,
     deadline: &Deadline,
 ) -> Result<Stream, DialError> {
     let limit = deadline.during(Phase::Connect, clock::now() + connect);
-    let outcome = limited(deadline, open(&backend.address)).await;
+    let outcome = limited(deadline, open(&backend.address, from)).await;
     drop(limit);
     let failure = match outcome {
         Ok(Ok(stream)) => return Ok(stream),
@@ -62,11 +66,15 @@ pub(super) async fn dial(
     Err(DialError { backend: Arc::clone(&backend.id), address: backend.address.clone(), failure })
 }
 
-/// A new connection, when the system makes it.
-pub(crate) async fn open(address: &BackendAddress) -> io::Result<Stream> {
+/// A new connection, when the system makes it. `from` is an address of the same family, and needn't be ours.
+pub(crate) async fn open(address: &BackendAddress, from: Option<IpAddr>) -> io::Result<Stream> {
     match address {
         BackendAddress::Ip(address) => {
             let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            if let Some(from) = from {
+                set_transparent(&socket, address.is_ipv6())?;
+                socket.bind(SocketAddr::new(from, 0))?;
+            }
             // Heads and bodies leave as whole as they are; waiting for more only delays them.
             socket.set_nodelay(true)?;
             Ok(Stream::Tcp(socket.connect(*address).await?))

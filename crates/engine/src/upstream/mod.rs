@@ -9,6 +9,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,18 @@ impl Upstreams {
         connect: Duration,
         deadline: &Deadline,
     ) -> Result<Connection, DialError> {
-        let stream = dial::dial(backend, connect, deadline).await?;
+        self.dial_from(None, backend, connect, deadline).await
+    }
+
+    /// The same from an address of somebody else, which has to be of the family of the backend's.
+    pub(crate) async fn dial_from(
+        &self,
+        from: Option<IpAddr>,
+        backend: &Backend,
+        connect: Duration,
+        deadline: &Deadline,
+    ) -> Result<Connection, DialError> {
+        let stream = dial::dial(backend, from, connect, deadline).await?;
         Ok(Connection::new(stream, self.buffers.buffer()))
     }
 

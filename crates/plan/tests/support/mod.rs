@@ -28,7 +28,9 @@ pub(crate) fn listener(name: &str, bind: &str, port: u16) -> Value {
     json!({
         "name": name,
         "binds": [{"text": bind, "address": {"any": {"port": port}}, "port_hint": null}],
-        "socket": {"backlog": 4096, "keepalive_ms": 60_000, "mode": null},
+        "socket": {
+            "backlog": 4096, "fast_open": false, "keepalive_ms": 60_000, "mode": null, "transparent": false,
+        },
         "http": {
             "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
             "encoded_slashes": "keep", "via": null, "abort_on_close": false,

@@ -146,7 +146,9 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
         "listeners": [{
             "name": "web",
             "binds": [{"text": "127.0.0.1:0", "address": {"ip": {"address": "127.0.0.1:0"}}, "port_hint": null}],
-            "socket": {"backlog": 128, "keepalive_ms": null, "mode": null},
+            "socket": {
+                "backlog": 128, "fast_open": false, "keepalive_ms": null, "mode": null, "transparent": false,
+            },
             "http": {
                 "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,
