@@ -214,6 +214,8 @@ async def test_sessions_and_their_bytes_are_counted(stage: Stage) -> None:
     await client.end()
     client.finish()
     await stage.until("fairlead_sessions_total", ended + 1, listener="web", ended="backend")
+    ends = await stage.metric("fairlead_backend_sessions_total", pool="app", ended="backend")
+    assert ends >= 1
     (listener,) = [each for each in (await stage.fairlead.stats())["listeners"] if each["name"] == "web"]
     assert listener["sessions"]["backend"] >= 1
     families = await stage.metrics()

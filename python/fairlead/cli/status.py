@@ -68,8 +68,8 @@ def listeners(status: Status) -> Table:
         counts = (
             f"{one.connections:,}",
             f"{one.accepted:,}",
-            f"{one.requests:,}",
-            f"{one.codes.get('5xx', 0):,}",
+            f"{one.served:,}",
+            f"{one.failed:,}",
         )
         for place, bind in enumerate(one.binds):
             first = (escape(one.name), cells.state(one.state)) if place == 0 else ("", "")

@@ -35,6 +35,7 @@ class ListenerStats(_Report):
     """A listener; one that a reload removed stays until its connections are gone."""
 
     name: str
+    protocol: str = "http"
     state: Literal["serving", "draining"] = "serving"
     binds: tuple[BindStats, ...] = ()
     deadline_ms: int | None = None
@@ -57,6 +58,16 @@ class ListenerStats(_Report):
     """TCP sessions that are over, by why they ended."""
 
     spliced_bytes: int = 0
+
+    @property
+    def served(self) -> int:
+        """Requests, or sessions where connections are served as a whole, those that aren't over included."""
+        return self.requests if self.protocol == "http" else self.accepted - sum(self.refused.values())
+
+    @property
+    def failed(self) -> int:
+        """Requests that were answered 5xx; sessions that no backend took."""
+        return self.codes.get("5xx", 0) if self.protocol == "http" else self.sessions.get("no_backend", 0)
 
 
 Mode = Literal["none", "drain", "disable"]
@@ -133,8 +144,11 @@ class BackendStats(_Report):
     timeouts: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    sessions: dict[str, int] = Field(default_factory=dict)
+    """TCP sessions that are over, by why they ended."""
+
     latency_ms: Latency = Latency()
-    """From sending a request to the head of its answer."""
+    """From sending a request to the head of its answer; of sessions, what connecting took."""
 
 
 class QueueStats(_Report):

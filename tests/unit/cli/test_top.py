@@ -64,6 +64,24 @@ def test_rates_are_what_was_added_by_the_seconds_between() -> None:
     assert rates.flow == web.flow
 
 
+def test_sessions_are_shown_as_requests_and_those_without_a_backend_as_errors() -> None:
+    def of(accepted: int, none: int) -> Status:
+        mqtt = ListenerStats(
+            name="mqtt",
+            protocol="tcp",
+            accepted=accepted,
+            refused={"client_limit": 10},
+            sessions={"client": accepted // 2, "no_backend": none},
+            latency_ms=Latency(count=accepted // 2, sum=30.0 * accepted),
+        )
+        return status().model_copy(update={"listeners": (mqtt,)})
+
+    ((mqtt,), before) = watched(of(110, 0), of(210, 4)).listeners, of(110, 0).listeners[0]
+    assert mqtt.flow is not None
+    assert (mqtt.flow.requests_per_second, mqtt.flow.errors_per_second, mqtt.flow.mean_ms) == (50, 2, 60.0)
+    assert (before.served, before.failed) == (100, 0)
+
+
 def test_shares_are_those_of_the_requests_of_the_pool_in_this_time() -> None:
     rates = watched(status(backend("a", 1_000), backend("b")), status(backend("a", 1_030), backend("b", 10)))
     assert [row.share for row in rates.backends] == [0.75, 0.25]

@@ -193,6 +193,7 @@ impl Shared {
         let served: Vec<ServedListener> = (plan.listeners.iter())
             .map(|listener| ServedListener {
                 live: Arc::clone(&lives[&listener.name]),
+                protocol: listener.protocol,
                 binds: (listener.binds.iter().zip(&mut bounds_left))
                     .map(|(bind, bound)| (bind.text.clone(), bound.address.clone()))
                     .collect(),

@@ -93,6 +93,7 @@ impl State {
 #[derive(Clone)]
 pub(crate) struct ServedListener {
     pub(crate) live: Arc<ListenerLive>,
+    pub(crate) protocol: spec::Protocol,
     /// As written, and the address it came to.
     pub(crate) binds: Vec<(String, String)>,
 }

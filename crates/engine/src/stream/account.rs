@@ -52,6 +52,9 @@ impl Account {
     /// Reports the session.
     pub(super) fn close(self, client: &Client, end: End) {
         let listener = client.guard.listener().current();
+        if let (Some((members, index)), Some(_)) = (&self.backend, self.connect) {
+            members.counters[*index].session(end.ended);
+        }
         let backend = self.backend.as_ref().map(|(members, index)| &*members.shared.backends[*index]);
         let record = Record {
             listener: &listener,

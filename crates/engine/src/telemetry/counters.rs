@@ -182,6 +182,7 @@ pub(crate) struct BackendCounters {
     /// Bytes sent to it.
     pub(crate) bytes_out: Counter,
     latency: OnceLock<Box<Histogram>>,
+    sessions: OnceLock<Box<Ends>>,
 }
 
 impl BackendCounters {
@@ -193,6 +194,15 @@ impl BackendCounters {
 
     pub(crate) fn latencies(&self) -> Option<&Histogram> {
         self.latency.get().map(|histogram| &**histogram)
+    }
+
+    /// Counts a session that was with it; only the owning worker may call it.
+    pub(crate) fn session(&self, ended: Ended) {
+        self.sessions.get_or_init(Box::default).count(ended);
+    }
+
+    pub(crate) fn had_sessions(&self) -> Option<&Ends> {
+        self.sessions.get().map(|ends| &**ends)
     }
 }
 
@@ -254,6 +264,8 @@ pub(crate) enum Ended {
 impl Ended {
     pub(crate) const ALL: [Self; 6] =
         [Self::Client, Self::Backend, Self::Timeout, Self::Drain, Self::Refused, Self::NoBackend];
+    /// How those end that had a backend.
+    pub(crate) const WITH_A_BACKEND: [Self; 4] = [Self::Client, Self::Backend, Self::Timeout, Self::Drain];
 
     /// As metrics write it.
     pub(crate) fn name(self) -> &'static str {
@@ -268,25 +280,29 @@ impl Ended {
     }
 }
 
+/// Sessions that are over, by why they ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ends([Counter; Ended::ALL.len()]);
+
+impl Ends {
+    /// Counts one; only the owning worker may call it.
+    pub(crate) fn count(&self, ended: Ended) {
+        self.0[ended as usize].add(1);
+    }
+
+    pub(crate) fn value(&self, ended: Ended) -> u64 {
+        self.0[ended as usize].value()
+    }
+}
+
 /// What one worker knows about the sessions of a listener.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCounters {
-    ended: [Counter; Ended::ALL.len()],
+    pub(crate) ended: Ends,
     /// Bytes that the kernel moved.
     pub(crate) spliced: Counter,
     /// Until a backend took them.
     pub(crate) connect: Histogram,
-}
-
-impl SessionCounters {
-    /// Counts one that is over; only the owning worker may call it.
-    pub(crate) fn end(&self, ended: Ended) {
-        self.ended[ended as usize].add(1);
-    }
-
-    pub(crate) fn ended(&self, ended: Ended) -> u64 {
-        self.ended[ended as usize].value()
-    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Local {
     pub(crate) fn session(&self, record: &Record<'_>, ended: Ended) {
         let listener = &record.listener.counters;
         let sessions = listener.sessions();
-        sessions.end(ended);
+        sessions.ended.count(ended);
         listener.duration.record(record.duration);
         if let Some(connect) = record.upstream_connect {
             sessions.connect.record(connect);

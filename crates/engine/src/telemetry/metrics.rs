@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::counters::ListenerCounters;
 use super::histogram::Distribution;
 use super::registry::Series;
-use super::stats::{codes, refusals, sessions, spliced, sum};
+use super::stats::{backend_sessions, codes, refusals, sessions, spliced, sum};
 use crate::engine::{Shared, State};
 use crate::unix;
 
@@ -270,6 +270,14 @@ fn backends(shared: &Shared, page: &mut Page) {
             let labels: [(&str, &dyn Display); 3] =
                 [("pool", pool), ("backend", backend), ("direction", &direction)];
             page.sample("fairlead_backend_bytes_total", &labels, bytes);
+        }
+    }
+    let help = "TCP sessions of a backend that are over, by why they ended.";
+    page.family("fairlead_backend_sessions_total", Counter, help);
+    for ((pool, backend), series) in &all {
+        for (ended, count) in backend_sessions(series) {
+            let labels: [(&str, &dyn Display); 3] = [("pool", pool), ("backend", backend), ("ended", &ended)];
+            page.sample("fairlead_backend_sessions_total", &labels, count);
         }
     }
     let state = shared.state();

@@ -9,7 +9,7 @@ use std::time::{Instant, UNIX_EPOCH};
 use fairlead_balance::{BreakerState, HedgeCounts, QueueCounts, Standing, State};
 use fairlead_plan as plan;
 use fairlead_plan::Membership;
-use fairlead_plan::spec::BackendAddress;
+use fairlead_plan::spec::{BackendAddress, Protocol};
 use serde::Serialize;
 
 use super::counters::{BackendCounters, CodeCounts, Ended, ListenerCounters};
@@ -89,6 +89,8 @@ pub struct OperatorStats {
 #[derive(Debug, Clone, Serialize)]
 pub struct ListenerStats {
     pub name: String,
+    /// `http` or `tcp`.
+    pub protocol: &'static str,
     pub state: Condition,
     pub binds: Vec<BindStats>,
     /// When its last connections are cut: milliseconds since 1970.
@@ -201,6 +203,9 @@ pub struct BackendStats {
     pub timeouts: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Sessions it had, by why they ended.
+    pub sessions: BTreeMap<&'static str, u64>,
+    /// To the head of an answer; of sessions, until they were connected.
     pub latency_ms: LatencyStats,
 }
 
@@ -291,6 +296,10 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
     let codes = codes(&series, |counters| &counters.codes);
     ListenerStats {
         name: served.live.name.to_string(),
+        protocol: match served.protocol {
+            Protocol::Http => "http",
+            Protocol::Tcp { .. } => "tcp",
+        },
         state,
         binds: (served.binds.iter())
             .map(|(text, bound)| BindStats { text: text.clone(), bound: bound.clone() })
@@ -303,7 +312,7 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
         latency_ms: latency(series.iter().map(|counters| Some(&counters.duration))),
         incomplete: sum(&series, |counters| counters.incomplete.value()),
         refused: refusals(&series),
-        sessions: sessions(&series).into_iter().filter(|(_, count)| *count > 0).collect(),
+        sessions: occurred(sessions(&series)),
         spliced_bytes: spliced(&series),
     }
 }
@@ -311,8 +320,20 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
 /// Sessions that are over, by why.
 pub(super) fn sessions(series: &Series<ListenerCounters>) -> BTreeMap<&'static str, u64> {
     let had = || series.iter().filter_map(ListenerCounters::had_sessions);
-    let of = |ended: Ended| had().map(|sessions| sessions.ended(ended)).sum();
+    let of = |ended: Ended| had().map(|sessions| sessions.ended.value(ended)).sum();
     Ended::ALL.map(|ended| (ended.name(), of(ended))).into()
+}
+
+/// Those of a backend; nothing of one that never had any.
+pub(super) fn backend_sessions(series: &Series<BackendCounters>) -> BTreeMap<&'static str, u64> {
+    let had: Vec<_> = series.iter().filter_map(BackendCounters::had_sessions).collect();
+    let of = |ended: Ended| had.iter().map(|ends| ends.value(ended)).sum();
+    let ways: &[Ended] = if had.is_empty() { &[] } else { &Ended::WITH_A_BACKEND };
+    ways.iter().map(|&ended| (ended.name(), of(ended))).collect()
+}
+
+fn occurred(counts: BTreeMap<&'static str, u64>) -> BTreeMap<&'static str, u64> {
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
 /// Bytes of sessions that the kernel moved.
@@ -438,6 +459,7 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         timeouts: sum(series, |counters| counters.timeouts.value()),
         bytes_in: sum(series, |counters| counters.bytes_in.value()),
         bytes_out: sum(series, |counters| counters.bytes_out.value()),
+        sessions: occurred(backend_sessions(series)),
         latency_ms: latency(series.iter().map(BackendCounters::latencies)),
     }
 }

@@ -22,11 +22,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """Requests over a stretch of time."""
+    """Requests, or TCP sessions, over a stretch of time."""
 
     requests_per_second: float
     errors_per_second: float
-    """Of listeners: 5xx and answers that were cut. Of backends: 5xx, refused, reset, timed out."""
+    """Of listeners: 5xx, answers that were cut, sessions that no backend took. Of backends: 5xx, refused,
+    reset, timed out."""
 
     mean_ms: float | None
     """Of the answers in this time; nothing if there were none."""
@@ -156,8 +157,7 @@ class _Counts:
 def _of_listener(stats: ListenerStats | None) -> _Counts:
     if stats is None:
         return _Counts()
-    errors = stats.codes.get("5xx", 0) + stats.incomplete
-    return _Counts(stats.requests, errors, *_times(stats.latency_ms))
+    return _Counts(stats.served, stats.failed + stats.incomplete, *_times(stats.latency_ms))
 
 
 def _of_backend(stats: BackendStats | None) -> _Counts:
