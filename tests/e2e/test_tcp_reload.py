@@ -1,6 +1,7 @@
 """Reloads of TCP listeners: sessions live on, and what was removed ends when its time is over."""
 
 import asyncio
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,6 @@ import pytest
 from support.backend import OK, Backend, answering
 from support.peer import HANG, Peer
 from support.process import Running, configuration, run, write
-
-OPEN = 1000
-RELOADS = 20
 
 
 async def _echo(_: Backend, peer: Peer) -> None:
@@ -36,22 +34,30 @@ async def _connect(fairlead: Running) -> Peer:
     return client
 
 
-async def test_a_thousand_open_sessions_live_through_reloads(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sessions", "reloads"),
+    [(1000, 20), pytest.param(8000, 50, marks=[pytest.mark.long, pytest.mark.timeout(600)])],
+)
+async def test_open_sessions_live_through_reloads(tmp_path: Path, sessions: int, reloads: int) -> None:
+    # Both ends of each are here: two descriptors.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    assert most > 2 * sessions + 1000, "raise the limit of descriptors: ulimit -n"
     async with Backend(_echo) as backend, Backend(_echo) as spare:
         first = _tcp(tmp_path, backend.address)
         other = _tcp(tmp_path, spare.address, {"address": backend.address, "weight": 2})
         write(tmp_path / "fairlead.json", first)
         async with run(tmp_path / "fairlead.json", tmp_path) as fairlead:
             address = await fairlead.address()
-            clients = [await Peer.connect(address) for _ in range(OPEN)]
+            clients = [await Peer.connect(address) for _ in range(sessions)]
             await asyncio.gather(*(_echoes(client) for client in clients))
-            for number in range(RELOADS):
+            for number in range(reloads):
                 await fairlead.reload(first if number % 2 else other)
                 # A part each time, so that none has been silent for long.
                 await asyncio.gather(*(_echoes(client) for client in clients[number % 10 :: 10]))
             stats = await fairlead.stats()
             assert stats["plans_alive"] <= 2
-            assert stats["listeners"][0]["connections"] == OPEN
+            assert stats["listeners"][0]["connections"] == sessions
             await asyncio.gather(*(_echoes(client) for client in clients))
             for client in clients:
                 await client.closed()
