@@ -87,6 +87,29 @@ async def test_it_is_ready_when_each_check_has_a_result_or_has_had_its_time(tmp_
                 assert await ask(fairlead, 4) == {"well"}
 
 
+async def test_a_refused_change_of_an_address_is_as_if_nobody_had_asked_for_it(tmp_path: Path) -> None:
+    async with serving("here", 200) as here, serving("there", 200) as there, Origin(silent()) as taken:
+        whole = configuration(tmp_path, {"name": "a", "address": here.address}, health_check=ONCE)
+        moved = configuration(tmp_path, {"name": "a", "address": there.address}, health_check=ONCE)
+        moved["listeners"]["taken"] = {"bind": taken.address, "pool": "app"}
+        file = tmp_path / "fairlead.json"
+        write(file, whole)
+        async with run(file, tmp_path) as fairlead:
+            assert await states(fairlead) == ["up"]
+            said = len(fairlead.output)
+            write(file, moved)
+            fairlead.process.send_signal(signal.SIGHUP)
+            await fairlead.said("reload refused")
+            assert (await states(fairlead), await ask(fairlead, 4)) == (["up"], {"here"})
+            # Taken back, with another change: its check is not made again, and nobody waits for it.
+            whole["pools"]["app"]["drain"] = "59s"
+            await fairlead.reload(whole)
+            assert (await states(fairlead), await ask(fairlead, 4)) == (["up"], {"here"})
+            assert [request.target for request in here.requests].count("/health") == 1
+            assert there.requests == []
+            assert not [line for line in fairlead.output[said:] if "unproven" in line]
+
+
 @pytest.mark.long
 async def test_a_check_each_ten_seconds_is_made_through_a_hundred_reloads_in_twenty(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()

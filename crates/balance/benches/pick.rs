@@ -101,7 +101,7 @@ fn picker(algorithm: Algorithm, members: u64, weight: fn(u64) -> u32) -> Picker 
         max_in_flight: None,
         zone: None,
         backup: false,
-        live: live.backend("bench", &index.to_string(), "192.0.2.1:80"),
+        live: live.backend("bench", &index.to_string()),
     };
     Pool::build(algorithm, (0..members).map(member).collect(), &Options::default())
 }

@@ -2,6 +2,7 @@
 //!
 //! A reload builds new pickers, but a backend that stays has the same requests in flight as before. So counters
 //! hang on the backend's stable id, here, and everything that names the backend holds the same [`BackendLive`].
+//! Building a picker finds it and changes nothing in it: the configuration may yet be refused.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -50,13 +51,7 @@ struct Table {
 #[derive(Debug, Default)]
 struct Backends {
     live: Arc<PoolLive>,
-    by_id: BTreeMap<Box<str>, Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    address: Box<str>,
-    backend: Weak<BackendLive>,
+    by_id: BTreeMap<Box<str>, Weak<BackendLive>>,
 }
 
 /// Below this many entries a sweep isn't worth its walk.
@@ -81,28 +76,12 @@ impl Live {
         &self.secret
     }
 
-    /// The backend `id` of `pool`: the one in use, if it is in use, else a new one with nothing in flight.
-    ///
-    /// The identity is pool and id alone. Under another `address` the counters go on, since the requests they
-    /// count do, and [`BackendLive::incarnation`] rises: what was learnt about the old address is void.
-    pub fn backend(&self, pool: &str, id: &str, address: &str) -> Arc<BackendLive> {
+    /// The backend `id` of `pool`: the one in use, if it is in use, else a new one with nothing in flight. The identity is
+    /// pool and id alone; where it is comes by [`BackendLive::move_to`].
+    pub fn backend(&self, pool: &str, id: &str) -> Arc<BackendLive> {
         let mut table = self.table();
-        if let Some(entry) = table.by_pool.get_mut(pool).and_then(|backends| backends.by_id.get_mut(id))
-            && let Some(backend) = entry.backend.upgrade()
-        {
-            if *entry.address != *address {
-                entry.address = address.into();
-                backend.incarnation.add();
-                backend.traffic.latency.forget();
-                backend.outcomes.forget();
-                backend.limiter.forget();
-                backend.traffic.limit.store(0, Ordering::Relaxed);
-                backend.traffic.standing.renew();
-                backend.changed(true);
-            }
-            return backend;
-        }
-        table.insert(pool, id, address)
+        let known = table.by_pool.get(pool).and_then(|backends| backends.by_id.get(id));
+        known.and_then(Weak::upgrade).unwrap_or_else(|| table.insert(pool, id))
     }
 
     /// What the backends of `pool` share.
@@ -118,7 +97,12 @@ impl Live {
             .by_pool
             .get(pool)
             .and_then(|b| b.by_id.get(id))
-            .is_some_and(|entry| entry.backend.strong_count() > 0)
+            .is_some_and(|backend| backend.strong_count() > 0)
+    }
+
+    /// Forgets at once whom nobody holds any more: those of a configuration that was refused, or that have drained.
+    pub fn forget_unused(&self) {
+        self.table().sweep();
     }
 
     /// A panic elsewhere while the lock was held can't have left the table half-written in a way that matters:
@@ -129,14 +113,13 @@ impl Live {
 }
 
 impl Table {
-    fn insert(&mut self, pool: &str, id: &str, address: &str) -> Arc<BackendLive> {
+    fn insert(&mut self, pool: &str, id: &str) -> Arc<BackendLive> {
         if self.entries >= self.sweep_at.max(SWEEP_FLOOR) {
             self.sweep();
         }
         let backends = self.by_pool.entry(pool.into()).or_default();
         let backend = Arc::new(BackendLive { pool: Arc::clone(&backends.live), ..BackendLive::default() });
-        let entry = Entry { address: address.into(), backend: Arc::downgrade(&backend) };
-        if backends.by_id.insert(id.into(), entry).is_none() {
+        if backends.by_id.insert(id.into(), Arc::downgrade(&backend)).is_none() {
             self.entries += 1;
         }
         backend
@@ -144,7 +127,8 @@ impl Table {
 
     fn sweep(&mut self) {
         for backends in self.by_pool.values_mut() {
-            backends.by_id.retain(|_, entry| entry.backend.strong_count() > 0);
+            backends.live.memories().retain(|(_, memory)| memory.strong_count() > 0);
+            backends.by_id.retain(|_, backend| backend.strong_count() > 0);
         }
         self.by_pool
             .retain(|_, backends| !backends.by_id.is_empty() || Arc::strong_count(&backends.live) > 1);
@@ -157,12 +141,22 @@ impl Table {
 #[derive(Debug, Default)]
 pub struct BackendLive {
     traffic: CachePadded<Traffic>,
-    incarnation: Count,
+    /// Only changes of the configuration and whoever judges it come here, never a request.
+    place: Mutex<Place>,
     outcomes: Outcomes,
     limiter: Limiter,
     pool: Arc<PoolLive>,
     /// Who waits for this backend and no other. Made when somebody does for the first time.
     line: OnceLock<Box<Queue>>,
+}
+
+/// Where a backend is.
+#[derive(Debug, Default)]
+struct Place {
+    /// As text; `None` until it is first told.
+    address: Option<Box<str>>,
+    /// How often it has become another.
+    incarnation: u32,
 }
 
 #[derive(Debug, Default)]
@@ -201,7 +195,7 @@ impl PoolLive {
 
     /// What is remembered of clients: the memory `of` this that is in use, else a new one.
     pub fn memory(&self, of: u64, make: impl FnOnce() -> Memory) -> Arc<Memory> {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memories = self.memories();
         memories.retain(|(_, memory)| memory.strong_count() > 0);
         let known = memories.iter().find(|(known, _)| *known == of).and_then(|(_, memory)| memory.upgrade());
         known.unwrap_or_else(|| {
@@ -209,6 +203,10 @@ impl PoolLive {
             memories.push((of, Arc::downgrade(&memory)));
             memory
         })
+    }
+
+    fn memories(&self) -> MutexGuard<'_, Vec<(u64, Weak<Memory>)>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What tries again may cost.
@@ -268,6 +266,44 @@ fn millis(time: Duration) -> u32 {
 }
 
 impl BackendLive {
+    /// From now on it is at `address`. Under another one than before the counters go on, since the requests they count
+    /// do, and its [incarnation](Self::incarnation) rises: what was learnt about the old address is void.
+    pub fn move_to(&self, address: &str) {
+        let mut place = self.place();
+        let before = match place.address.as_deref() {
+            Some(before) if before == address => return,
+            _ => place.address.replace(address.into()),
+        };
+        if before.is_none() {
+            return;
+        }
+        place.incarnation += 1;
+        drop(place);
+        self.traffic.latency.forget();
+        self.outcomes.forget();
+        self.limiter.forget();
+        self.traffic.limit.store(0, Ordering::Relaxed);
+        self.traffic.standing.renew();
+        self.changed(true);
+    }
+
+    /// How often its address has become another.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.place().incarnation
+    }
+
+    /// The same, if it is at `address` now.
+    #[must_use]
+    pub fn incarnation_at(&self, address: &str) -> Option<u32> {
+        let place = self.place();
+        (place.address.as_deref() == Some(address)).then_some(place.incarnation)
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One request more is with this backend, limit or not.
     pub fn begin(&self) {
         self.traffic.in_flight.add();
@@ -438,11 +474,5 @@ impl BackendLive {
     #[must_use]
     pub fn idle(&self) -> u32 {
         self.traffic.idle.get()
-    }
-
-    /// How often the address under this id has changed.
-    #[must_use]
-    pub fn incarnation(&self) -> u32 {
-        self.incarnation.get()
     }
 }

@@ -176,7 +176,8 @@ fn work_that_takes_longer_for_good_becomes_the_new_measure() {
 fn nothing_is_known_of_another_address() {
     let known = Live::new();
     let build = |address| {
-        let live = known.backend("app", "a", address);
+        let live = known.backend("app", "a");
+        live.move_to(address);
         let max_in_flight = Some(MaxInFlight::Adaptive(BOUNDS));
         let only = Member { max_in_flight, live, ..member(&known, "b") };
         Pool::build(Algorithm::RoundRobin, vec![only], &Options::default())

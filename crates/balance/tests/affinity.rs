@@ -66,7 +66,7 @@ impl Wake for Bell {
 #[test]
 fn a_freed_place_goes_first_to_who_can_go_nowhere_else() {
     let known = Live::new();
-    let (full, other) = (known.backend("pool", "a", "one"), known.backend("pool", "b", "other"));
+    let (full, other) = (known.backend("pool", "a"), known.backend("pool", "b"));
     let (pool, line) = (known.pool("pool"), full.line());
     let bells = [Arc::new(Bell::default()), Arc::new(Bell::default())];
     let rung = || [&bells[0], &bells[1]].map(|bell| bell.0.load(Relaxed));
@@ -154,6 +154,7 @@ fn workers_that_write_and_read_at_once_agree_on_one_backend_for_each_client() {
     let memory = Memory::new(8_192, true);
     let ids: Vec<String> = (0..WORKERS).map(|worker| worker.to_string()).collect();
     let numbers = memory.ordinals(ids.iter().map(String::as_str));
+    memory.enter(ids.iter().map(String::as_str).zip(numbers.iter().copied()));
     thread::scope(|scope| {
         for &own in &numbers {
             let memory = &memory;

@@ -17,7 +17,7 @@ const POLICY: BreakerPolicy = BreakerPolicy {
 };
 
 fn backend() -> Arc<BackendLive> {
-    Live::new().backend("app", "a", "127.0.0.1:1")
+    Live::new().backend("app", "a")
 }
 
 /// A request that is let in and answered.
@@ -147,19 +147,19 @@ fn after_it_closed_it_counts_anew() {
 
 #[test]
 fn what_an_earlier_phase_let_in_moves_nothing() {
-    let known = Live::new();
-    let live = known.backend("app", "a", "127.0.0.1:1");
+    let live = backend();
+    live.move_to("127.0.0.1:1");
     let (first, now) = half_open(&live, Instant::now());
     let late = live.admit(now).expect("a trial");
-    let moved = known.backend("app", "a", "127.0.0.1:2");
-    assert_eq!(moved.standing().breaker(), BreakerState::Closed, "what moved begins anew");
-    let (_, now) = half_open(&moved, now);
-    assert_eq!(moved.tend(first, POLICY.open, now), None, "another opening");
-    let present = moved.admit(now).expect("a trial");
-    assert_eq!(moved.outcome(false, late, &POLICY, now), Breaking::Stays);
-    moved.give_back(late);
-    assert_eq!(moved.admit(now), None, "the trial is still the present one's");
-    assert_eq!(moved.outcome(false, present, &POLICY, now), Breaking::Closed);
+    live.move_to("127.0.0.1:2");
+    assert_eq!(live.standing().breaker(), BreakerState::Closed, "what moved begins anew");
+    let (_, now) = half_open(&live, now);
+    assert_eq!(live.tend(first, POLICY.open, now), None, "another opening");
+    let present = live.admit(now).expect("a trial");
+    assert_eq!(live.outcome(false, late, &POLICY, now), Breaking::Stays);
+    live.give_back(late);
+    assert_eq!(live.admit(now), None, "the trial is still the present one's");
+    assert_eq!(live.outcome(false, present, &POLICY, now), Breaking::Closed);
 }
 
 #[test]

@@ -47,8 +47,9 @@ impl Town {
     fn new(size: usize, policy: Policy, initially_up: Option<bool>) -> Self {
         let (live, now) = (Live::new(), Instant::now());
         let mut ward = Ward::new(policy);
-        let backends: Vec<_> = (0..size).map(|index| live.backend("app", &index.to_string(), "")).collect();
+        let backends: Vec<_> = (0..size).map(|index| live.backend("app", &index.to_string())).collect();
         for (index, backend) in backends.iter().enumerate() {
+            backend.move_to("");
             let terms = initially_up.map_or(UNCHECKED, |initially_up| checked(1, initially_up));
             ward.watch(&index.to_string(), backend, terms, now);
         }
@@ -61,7 +62,8 @@ impl Town {
     /// With the last address and check.
     fn configure(&mut self, index: usize) {
         let (id, address) = (index.to_string(), self.addresses.to_string());
-        self.backends[index] = self.live.backend("app", &id, &address);
+        self.backends[index] = self.live.backend("app", &id);
+        self.backends[index].move_to(&address);
         self.ward.watch(&id, &self.backends[index], checked(self.checks, false), self.now);
         self.there[index] = true;
     }
@@ -299,7 +301,8 @@ fn another_address_begins_anew_but_for_the_operators_word() {
     town.judge();
     assert_eq!((town.state(0), town.state(1)), (State::Ejected, State::Draining));
     for id in ["0", "1"] {
-        let moved = town.live.backend("app", id, "elsewhere");
+        let moved = town.live.backend("app", id);
+        moved.move_to("elsewhere");
         town.ward.watch(id, &moved, UNCHECKED, town.now);
     }
     let changes = town.ward.judge(town.now);
@@ -310,6 +313,33 @@ fn another_address_begins_anew_but_for_the_operators_word() {
     town.ward.operate("1", Operator::None);
     town.judge();
     assert_eq!(town.state(1), State::Up);
+}
+
+#[test]
+fn one_that_is_expected_elsewhere_gets_nothing_before_its_first_result() {
+    let mut town = Town::new(3, POLICY, Some(false));
+    (0..3).for_each(|index| town.check(index, true));
+    town.ward.operate("1", Operator::Draining);
+    town.judge();
+    let terms = checked(1, false);
+    let expect = |town: &mut Town, id: &str| {
+        let backend = town.live.backend("app", id);
+        town.ward.expect(id, &backend, terms, (Operator::None, None), town.now);
+        let standing = backend.standing();
+        (standing.state(), standing.share(), town.ward.incarnation(id))
+    };
+    assert_eq!(expect(&mut town, "0"), (State::Up, Standing::WHOLE, Some(0)), "it stays where it was");
+    town.backends.iter().for_each(|backend| backend.move_to("elsewhere"));
+    assert_eq!((town.state(0), town.ward.incarnation("0")), (State::Up, Some(0)), "nothing was expected yet");
+    assert_eq!(expect(&mut town, "0"), (State::Unproven, 0, Some(1)));
+    assert_eq!(expect(&mut town, "1"), (State::Draining, 0, Some(1)));
+    for id in ["0", "1"] {
+        let backend = town.live.backend("app", id);
+        town.ward.watch(id, &backend, terms, town.now);
+    }
+    let changes = town.ward.judge(town.now);
+    let told: Vec<_> = changes.iter().map(|change| (&*change.backend, change.from, change.to)).collect();
+    assert_eq!(told, [("0", State::Up, State::Unproven)]);
 }
 
 #[test]
@@ -434,7 +464,7 @@ fn one_without_weight_is_nobodys_last_resort() {
 fn one_that_is_expected_has_its_standing_before_it_is_judged() {
     let mut town = Town::new(1, POLICY, None);
     let expect = |town: &mut Town, id: &str, terms, said| {
-        let backend = town.live.backend("app", id, "");
+        let backend = town.live.backend("app", id);
         town.ward.expect(id, &backend, terms, said, town.now);
         let state = backend.standing().state();
         town.ward.watch(id, &backend, terms, town.now);

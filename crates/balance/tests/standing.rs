@@ -105,10 +105,11 @@ fn a_pool_in_which_nobody_is_open_says_so() {
 fn latency_is_forgotten_with_the_address() {
     let live = Live::new();
     let now = support::now();
-    let backend = live.backend("app", "a", "192.0.2.1:80");
+    let backend = live.backend("app", "a");
+    backend.move_to("192.0.2.1:80");
     backend.observe(std::time::Duration::from_millis(250), now, TIME);
     let estimate = backend.estimate(now, TIME).expect("a sample was taken");
     assert!(estimate.abs_diff(std::time::Duration::from_millis(250)).as_micros() < 10, "{estimate:?}");
-    live.backend("app", "a", "192.0.2.2:80");
+    backend.move_to("192.0.2.2:80");
     assert_eq!(backend.estimate(now, TIME), None);
 }

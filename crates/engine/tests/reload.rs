@@ -50,6 +50,34 @@ fn a_refused_configuration_changes_nothing() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_bound_moves_no_backend_and_brings_none() {
+    let (origin, elsewhere) = (origin(), origin());
+    let engine = engine();
+    let mut app = pool("app", &[backend("a", origin.address)]);
+    app["health_check"] = json!({
+        "interval_ms": 3_600_000, "fast_interval_ms": 1_000, "timeout_ms": 5_000, "healthy_threshold": 2,
+        "unhealthy_threshold": 3, "initially_up": false, "port": null, "probe": {"tcp": {}},
+    });
+    let bound = address(&apply(&engine, web(1, &[app.clone()])), "web", ":0");
+    let state = || stats(&engine)["pools"][0]["backends"][0]["state"].clone();
+    until("its check has passed", || state() == "up");
+    let mut moved = app.clone();
+    moved["backends"] = json!([backend("a", elsewhere.address), backend("b", elsewhere.address)]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = bind_to("other", &json!({"ip": {"address": taken.local_addr().unwrap()}}));
+    let listeners = [listener("web", &[bind(":0")]), listener("other", &[other])];
+    let error = refused(&engine, spec(2, &listeners, &[moved]));
+    assert!(error.contains("listeners.other.bind"), "{error}");
+    assert_eq!((state(), stats(&engine)["pools"][0]["backends"].as_array().unwrap().len()), (json!("up"), 1));
+    assert_eq!(Client::connect(bound).get("/").0, 200);
+    apply(&engine, web(3, &[app]));
+    assert_eq!(state(), "up");
+    while let Some(event) = engine.next_event(std::time::Duration::ZERO) {
+        assert!(!format!("{event:?}").contains("to: \"unproven\""), "{event:?}");
+    }
+}
+
+#[test]
 fn nothing_is_ready_before_the_first_configuration() {
     let engine = engine();
     let before = stats(&engine);

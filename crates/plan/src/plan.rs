@@ -32,8 +32,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Builds a Plan that is complete, or says everything that is wrong at once. `live` is left as it was when the
-    /// description is refused.
+    /// Builds a Plan that is complete, or says everything that is wrong at once. What `live` has is left as it is, since the
+    /// Plan may yet be refused: it changes as each [membership takes effect](crate::Membership::take_effect).
     pub fn build(spec: &Spec, live: &Live) -> Result<Self, Vec<SpecError>> {
         let Checked { listeners, access_log } = Checked::of(spec)?;
         let options = Options { zone: spec.zone.as_deref().map(Into::into) };

@@ -212,7 +212,8 @@ fn max_in_flight(spec: spec::MaxInFlight) -> balance::MaxInFlight {
 }
 
 impl Membership {
-    /// Builds a list that came by `members`, or refuses it whole. `live` keeps the state of backends that stay.
+    /// Builds a list that came by `members`, or refuses it whole. What `live` has of backends that stay is left as it is until
+    /// the list [takes effect](Self::take_effect).
     pub fn build(
         pool: &Pool,
         backends: &[spec::Backend],
@@ -262,6 +263,20 @@ impl Membership {
         }
     }
 
+    /// They are about to serve: what outlives the configuration learns where they are and which numbers they have. Up to
+    /// here nothing that is served has changed.
+    pub fn take_effect(&self, pool: &Pool) {
+        for backend in &self.backends {
+            backend.live.move_to(&address_text(&backend.address));
+        }
+        if let (Bonds::Numbers(numbers), Some(book)) =
+            (&self.bonds, pool.affinity.as_ref().and_then(Affinity::book))
+        {
+            let numbers = (0..self.backends.len()).map(|member| numbers.of(member));
+            book.memory.enter(self.backends.iter().map(|backend| &*backend.id).zip(numbers));
+        }
+    }
+
     /// The same list with the weights that `of` gives by id; without one it is the description's.
     #[must_use]
     pub fn reweighted(&self, pool: &Pool, of: impl Fn(&str) -> Option<u32>) -> Self {
@@ -297,7 +312,7 @@ impl Backend {
             id: spec.id.as_str().into(),
             address: spec.address.clone(),
             weight: spec.weight,
-            live: live.backend(pool, &spec.id, &address),
+            live: live.backend(pool, &spec.id),
             key: Digest::new()
                 .part(pool.as_bytes())
                 .part(spec.id.as_bytes())
@@ -305,6 +320,12 @@ impl Backend {
                 .part(agreed)
                 .value(),
         }
+    }
+
+    /// How often it had moved when it came to this address; `None` if it is at another one.
+    #[must_use]
+    pub fn incarnation(&self) -> Option<u32> {
+        self.live.incarnation_at(&address_text(&self.address))
     }
 
     fn weighing(&self, weight: u32) -> Self {

@@ -4,7 +4,7 @@ mod support;
 
 use fairlead_balance::Live;
 use fairlead_plan::spec::{LogFormat, PathMatch, Protocol, Spec};
-use fairlead_plan::{Membership, Plan};
+use fairlead_plan::Plan;
 use serde_json::{Value, json};
 
 /// `path: message` of everything that is wrong.
@@ -182,26 +182,6 @@ fn host_that_no_request_can_ask_for_is_refused_with_the_reason() {
     for text in ["a.com.", "[::1]", "A.com", "*.a.com"] {
         assert_eq!(support::routed(vec![support::route(&[text], &[])]).listeners.len(), 1);
     }
-}
-
-#[test]
-fn refused_description_leaves_what_lives_alone() {
-    let live = Live::new();
-    let good = support::spec(vec![]);
-    let plan = Plan::build(&good, &live).expect("a good description");
-    let backend = &plan.pools[0].membership.backends[0];
-    let before = backend.live.incarnation();
-    let mut bad = good.clone();
-    bad.pools[0].backends[0].address =
-        fairlead_plan::spec::BackendAddress::Ip("10.9.9.9:80".parse().expect("an address"));
-    bad.pools[0].backends[1].weight = 70_000;
-    assert!(Plan::build(&bad, &live).is_err());
-    let pool = &plan.pools[0];
-    assert!(Membership::build(pool, &bad.pools[0].backends, 1, &live).is_err());
-    assert_eq!(backend.live.incarnation(), before);
-    bad.pools[0].backends[1].weight = 1;
-    assert!(Membership::build(pool, &bad.pools[0].backends, 1, &live).is_ok());
-    assert_ne!(backend.live.incarnation(), before);
 }
 
 #[test]

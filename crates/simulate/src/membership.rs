@@ -83,8 +83,10 @@ impl Members {
 }
 
 fn build(subject: &Subject<'_>, live: &Live, backends: &[spec::Backend], generation: u64) -> Membership {
-    Membership::build(subject.pool, backends, generation, live)
-        .expect("invariant: a part of a list that was found good is good")
+    let membership = Membership::build(subject.pool, backends, generation, live)
+        .expect("invariant: a part of a list that was found good is good");
+    membership.take_effect(subject.pool);
+    membership
 }
 
 impl World<'_> {

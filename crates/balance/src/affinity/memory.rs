@@ -57,10 +57,17 @@ impl Memory {
         Self { table: Table::new(entries), names: Mutex::default(), outbox: shared.then(outbox) }
     }
 
-    /// The numbers of backends, as entries have them.
+    /// The numbers of backends, as entries have them. Of those that are new it is the one that they will have once they are
+    /// [entered](Self::enter), until which nothing changes.
     #[must_use]
     pub fn ordinals<'a>(&self, ids: impl Iterator<Item = &'a str> + Clone) -> Vec<u16> {
         self.names().ordinals(ids)
+    }
+
+    /// These serve from now on, under the numbers that were said to be theirs.
+    pub fn enter<'a>(&self, backends: impl Iterator<Item = (&'a str, u16)>) {
+        let mut names = self.names();
+        backends.for_each(|(id, ordinal)| names.enter(id, ordinal));
     }
 
     /// Whom a client belongs to.
@@ -166,7 +173,7 @@ mod tests {
     fn what_changes_is_told_once_and_by_name() {
         let now = start();
         let memory = Memory::new(1_000, true);
-        assert_eq!(memory.ordinals(["a", "b"].into_iter()), [0, 1]);
+        memory.enter([("a", 0), ("b", 1)].into_iter());
         memory.settle(7, None, 0, now, TTL);
         memory.settle(7, None, 1, now, TTL);
         memory.settle(7, Some(0), 1, now, TTL);
@@ -185,7 +192,7 @@ mod tests {
     fn what_others_say_holds_and_is_not_told_again() {
         let now = start();
         let memory = Memory::new(1_000, true);
-        let _ = memory.ordinals(["a", "b"].into_iter());
+        memory.enter([("a", 0), ("b", 1)].into_iter());
         memory.settle(7, None, 0, now, TTL);
         let _ = memory.told(1);
         memory.take([(7, "b"), (8, "a"), (9, "nobody")].into_iter(), now, TTL);
@@ -197,7 +204,7 @@ mod tests {
     fn what_is_too_much_to_be_told_is_dropped_and_counted() {
         let now = start();
         let memory = Memory::new(100_000, true);
-        let _ = memory.ordinals(["a"].into_iter());
+        memory.enter([("a", 0)].into_iter());
         for key in 0..OUTBOX as u64 + 3 {
             memory.settle(key, None, 0, now, TTL);
         }

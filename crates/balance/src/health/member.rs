@@ -78,17 +78,32 @@ impl Member {
         self.is_away && Arc::strong_count(&self.live) == 1
     }
 
-    /// It is configured, perhaps not for the first time, with another check or at another address.
+    /// Whether all of this is about another address than it has now.
+    pub(super) fn has_moved(&self) -> bool {
+        self.incarnation != self.live.incarnation()
+    }
+
+    /// Which of its addresses all of this is about.
+    pub(super) const fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// It has moved: all but the operator's word begins anew, with the standing that follows.
+    pub(super) fn begin_anew(&mut self, terms: Terms, slow_start: Duration, now: Instant) {
+        self.live.tally().settle(false);
+        let fresh = Self::new(Arc::clone(&self.live), terms, now);
+        // What it was judged last stays, so that whoever is told hears of the change.
+        let judged = self.judged.take();
+        *self = Self { operator: self.operator, judged, is_away: self.is_away, ..fresh };
+        self.slow_start.begin(now);
+        let (state, _) = combine(self.operator, self.active(), Passive::Well);
+        let share = if state == State::Up { self.slow_start.share(slow_start, now) } else { 0 };
+        self.live.stand(Standing::new(state, share));
+    }
+
+    /// It is configured, perhaps not for the first time or with another check.
     pub(super) fn meet(&mut self, terms: Terms, now: Instant) {
         let was_away = std::mem::replace(&mut self.is_away, false);
-        if self.incarnation != self.live.incarnation() {
-            self.live.tally().settle(false);
-            let fresh = Self::new(Arc::clone(&self.live), terms, now);
-            let judged = self.judged.take();
-            *self = Self { operator: self.operator, judged, is_away: false, ..fresh };
-            self.slow_start.begin(now);
-            return;
-        }
         match (self.terms.check, terms.check) {
             (_, None) => self.verdict = Verdict::default(),
             // It serves already: that it is checked from now on is nothing against it.

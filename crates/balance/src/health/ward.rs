@@ -114,7 +114,8 @@ impl Ward {
     }
 
     /// `backend` is about to be configured: if it is new it gets the standing to begin with, by what an operator and perhaps an
-    /// engine before this one said of it. To be [watched](Self::watch) once it is configured.
+    /// engine before this one said of it; if it has moved, by the operator's word alone. To be [watched](Self::watch) once it
+    /// is configured.
     pub fn expect(
         &mut self,
         backend: &str,
@@ -123,7 +124,10 @@ impl Ward {
         (operator, was_up): (Operator, Option<bool>),
         now: Instant,
     ) {
-        if self.members.get(backend).is_some_and(|member| member.is(live)) {
+        if let Some(member) = self.members.get_mut(backend).filter(|member| member.is(live)) {
+            if member.has_moved() {
+                member.begin_anew(terms, self.policy.slow_start, now);
+            }
             return;
         }
         let mut member = Member::new(Arc::clone(live), terms, now);
@@ -138,15 +142,10 @@ impl Ward {
     /// Judges `backend` too. Of one that is known already, what is known stays, also if it left and is back, but the first
     /// result of another check decides at once, and under another address all but the operator's word begins anew.
     pub fn watch(&mut self, backend: &str, live: &Arc<BackendLive>, terms: Terms, now: Instant) {
-        let member = match self.members.get_mut(backend) {
-            Some(member) if member.is(live) => member,
-            _ => {
-                self.expect(backend, live, terms, (Operator::None, None), now);
-                let Some(member) = self.members.get_mut(backend) else { return };
-                member
-            }
-        };
-        member.meet(terms, now);
+        self.expect(backend, live, terms, (Operator::None, None), now);
+        if let Some(member) = self.members.get_mut(backend) {
+            member.meet(terms, now);
+        }
     }
 
     /// Judges only those that `keep` says to keep. The others are known for as long as they are in use.
@@ -181,6 +180,12 @@ impl Ward {
         let member = self.members.get_mut(backend).filter(|member| member.is_checked())?;
         let changed = member.checked(good, words, &self.policy.thresholds, now).is_some();
         Some(Noted { changed, wants_more: member.is_changing() })
+    }
+
+    /// Which of the addresses of `backend` everything here is about.
+    #[must_use]
+    pub fn incarnation(&self, backend: &str) -> Option<u32> {
+        self.members.get(backend).map(Member::incarnation)
     }
 
     /// What `backend` was judged last.

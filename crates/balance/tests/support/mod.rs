@@ -93,7 +93,7 @@ pub(crate) fn member(live: &Live, id: &str) -> Member {
         max_in_flight: None,
         zone: None,
         backup: false,
-        live: live.backend("pool", id, "192.0.2.1:80"),
+        live: live.backend("pool", id),
     }
 }
 

@@ -40,9 +40,7 @@ impl Shared {
         if self.state().stopping {
             return Err(CallError::internal("the engine is stopping: start another one"));
         }
-        let plan = Plan::build(spec, &self.live)?;
-        let prepared = self.prepare(plan)?;
-        self.start_workers(&prepared.publication.plan.plan)?;
+        let prepared = self.prepare(spec).inspect_err(|_| self.forget_unused())?;
         if let LogChange::To(sink) = prepared.log {
             self.log.redirect(sink);
         }
@@ -53,14 +51,20 @@ impl Shared {
         self.forget_words(&publication.plan.plan);
         self.drop_breakers(&publication.plan);
         self.follow_health();
-        self.registry.forget_unused();
+        self.forget_unused();
         self.follow_checks();
         self.events.push(What::Applied { version: applied.version });
         Ok(applied)
     }
 
-    /// Touches nothing that is served.
-    fn prepare(&self, plan: Plan) -> Result<Prepared, CallError> {
+    /// Changes nothing that is served. All that can be refused is refused here.
+    fn prepare(self: &Arc<Self>, spec: &Spec) -> Result<Prepared, CallError> {
+        let prepared = self.assemble(Plan::build(spec, &self.live)?)?;
+        self.start_workers(&prepared.publication.plan.plan)?;
+        Ok(prepared)
+    }
+
+    fn assemble(&self, plan: Plan) -> Result<Prepared, CallError> {
         let state = self.state();
         let members = self.memberships(&plan, &state);
         let log = prepare_log(state.plan.as_deref(), &plan)?;
@@ -134,6 +138,12 @@ impl Shared {
                 self.registry.members(&pool.name, state.operators.weigh(pool, members))
             })
             .collect()
+    }
+
+    /// Forgets what nobody uses any more.
+    pub(super) fn forget_unused(&self) {
+        self.registry.forget_unused();
+        self.live.forget_unused();
     }
 
     /// With the first Plan: the addresses are bound, so the rights to bind them can go, and threads can come.

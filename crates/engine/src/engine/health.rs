@@ -61,7 +61,8 @@ impl Wards {
         self.by_pool.get(pool).map(|watched| &watched.ward)
     }
 
-    /// These are about to be served: those that are new get the standing to begin with.
+    /// These are about to be served, some of them perhaps at another address than before: those that are new there get the
+    /// standing to begin with.
     fn expect(&mut self, pool: &plan::Pool, membership: &Membership, now: Instant) {
         if self.restored_until.is_some_and(|until| now >= until) {
             self.restored.clear();
@@ -177,18 +178,21 @@ impl Shared {
         self.alarms.notify_one();
     }
 
-    /// A Plan is about to be served: no backend gets a request before it may.
+    /// A Plan is about to be served and can't be refused any more: no backend gets a request before it may.
     pub(super) fn expect_backends(&self, prepared: &PreparedPlan) {
         let now = clock::now();
         let mut wards = self.wards();
         for (pool, members) in prepared.plan.pools.iter().zip(&prepared.members) {
+            members.shared.take_effect(pool);
             wards.expect(pool, &members.shared, now);
         }
     }
 
     /// The same for a list of members.
     pub(super) fn expect_members(&self, pool: &plan::Pool, members: &PreparedMembers) {
-        self.wards().expect(pool, &members.shared, clock::now());
+        let mut wards = self.wards();
+        members.shared.take_effect(pool);
+        wards.expect(pool, &members.shared, clock::now());
     }
 
     /// Judges those that are served now, and nobody else. To be called after each change, which are made one at a time.
@@ -225,12 +229,19 @@ impl Shared {
     /// A check of a backend has this result; `why` says what is bad about a bad one. Acted on before this returns, in a large
     /// pool within 10 ms: thousands may have their first results in one second, and each judgement is of all. `Some(true)`:
     /// results disagree with what the check said before, so more are wanted soon. `None`: no such backend is checked,
-    /// which is counted.
-    pub(crate) fn checked(&self, pool: &str, backend: &str, good: bool, why: &str) -> Option<bool> {
+    /// which is counted. Of a check of ours it is known of which `incarnation` it is: what it found at an address where the
+    /// backend is no longer says nothing.
+    pub(crate) fn checked(
+        &self,
+        (pool, backend): (&str, &str),
+        incarnation: Option<u32>,
+        (good, why): (bool, &str),
+    ) -> Option<bool> {
         let now = clock::now();
         let mut wards = self.wards();
-        let noted =
-            (wards.by_pool.get_mut(pool)).and_then(|watched| watched.ward.checked(backend, good, why, now));
+        let ward = wards.by_pool.get_mut(pool).map(|watched| &mut watched.ward);
+        let ward = ward.filter(|ward| incarnation.is_none() || ward.incarnation(backend) == incarnation);
+        let noted = ward.and_then(|ward| ward.checked(backend, good, why, now));
         match noted {
             None => _ = self.ignored_settings.fetch_add(1, Relaxed),
             Some(noted) if noted.changed && wards.is_large(pool) => self.alarm(),

@@ -45,6 +45,8 @@ pub(crate) async fn keep_checking(shared: &Arc<Shared>) {
 struct Target {
     check: Arc<HealthCheck>,
     address: BackendAddress,
+    /// How often it had moved when it came to this address.
+    incarnation: u32,
     digest: u64,
 }
 
@@ -125,15 +127,17 @@ impl Doer {
             Err(error) => (error.id(), None),
         };
         let Some((key, digest)) = self.begun.remove(&id) else { return };
-        if self.targets.get(&key).is_none_or(|target| target.digest != digest) {
+        let Some(&Target { incarnation, .. }) =
+            self.targets.get(&key).filter(|target| target.digest == digest)
+        else {
             return;
-        }
+        };
         let changing = match came {
             Some((result, _)) if result.as_ref().is_err_and(Failure::is_ours) => self.unmade(&key),
             Some((result, took)) => {
                 let good = result.is_ok();
                 let reason = result.map_or_else(|failure| failure.to_string(), |success| success.to_string());
-                self.shared.found(&key, Finding { good, reason: reason.into(), took })
+                self.shared.found(&key, Some(incarnation), Finding { good, reason: reason.into(), took })
             }
             None => self.unmade(&key),
         };
@@ -169,13 +173,16 @@ fn targets(shared: &Shared) -> HashMap<Key, Target> {
         for backend in &members.shared.backends {
             let key = (Arc::clone(&pool.name), Arc::clone(&backend.id));
             checked.push(key.clone());
-            if !matches!(check.probe, Probe::Exec) {
-                // At another address it is another check.
-                let defined = format!("{:x} {:?}", check.digest, backend.address);
-                let digest = fairlead_balance::hash(defined.as_bytes());
-                let address = backend.address.clone();
-                targets.insert(key, Target { check: Arc::clone(check), address, digest });
+            if matches!(check.probe, Probe::Exec) {
+                continue;
             }
+            // It is about to move: once it has, this is looked at again.
+            let Some(incarnation) = backend.incarnation() else { continue };
+            // Once it has moved it is another check, also if it is back where it was a moment ago.
+            let defined = format!("{:x} {:?} {incarnation}", check.digest, backend.address);
+            let digest = fairlead_balance::hash(defined.as_bytes());
+            let (check, address) = (Arc::clone(check), backend.address.clone());
+            targets.insert(key, Target { check, address, incarnation, digest });
         }
     }
     drop(state);

@@ -191,13 +191,15 @@ impl Shared {
             check.is_some_and(|check| matches!(check.probe, Probe::Exec))
         };
         let took = Duration::from_millis(duration_ms);
-        is_wanted && self.found(&(pool, backend), Finding { good, reason: reason.into(), took })
+        is_wanted && self.found(&(pool, backend), None, Finding { good, reason: reason.into(), took })
     }
 
-    /// Takes what came of a check, wherever it was made. `true`: more results are wanted soon.
-    pub(crate) fn found(&self, backend: &Key, finding: Finding) -> bool {
+    /// Takes what came of a check, wherever it was made, perhaps at a known one of its addresses. `true`: more results are
+    /// wanted soon.
+    pub(crate) fn found(&self, backend: &Key, incarnation: Option<u32>, finding: Finding) -> bool {
         let (pool, id) = backend;
-        let Some(wants_more) = self.checked(pool, id, finding.good, &finding.reason) else { return false };
+        let noted = self.checked((pool, id), incarnation, (finding.good, &finding.reason));
+        let Some(wants_more) = noted else { return false };
         self.checks.note(backend, finding, clock::wall());
         wants_more
     }

@@ -19,13 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const OPTIONS: IdleOptions = IdleOptions { max: 8, timeout: Duration::from_mins(1), max_uses: None };
 
 fn backend_at(address: BackendAddress) -> Backend {
-    Backend {
-        id: "big".into(),
-        address,
-        weight: 1,
-        live: Live::new().backend("app", "big", "an address"),
-        key: 7,
-    }
+    Backend { id: "big".into(), address, weight: 1, live: Live::new().backend("app", "big"), key: 7 }
 }
 
 /// A worker's part of the upstreams, and a backend to speak to.

@@ -72,7 +72,7 @@ impl Town {
 
     /// What outlives the configuration of a backend, as an open request holds it.
     fn hold(&self, address: &str) -> Arc<fairlead_balance::BackendLive> {
-        self.engine.shared.live.backend("app", address, address)
+        self.engine.shared.live.backend("app", address)
     }
 }
 
@@ -92,7 +92,7 @@ fn a_word_about_one_that_is_not_there_is_ignored_and_counted() {
     let town = Town::serving();
     assert!(!town.operate(THREE, Operator::Disabled));
     assert!(!town.engine.shared.operate("other", ONE, Operator::Disabled));
-    assert_eq!(town.engine.shared.checked("app", ONE, false, "no check was asked for"), None);
+    assert_eq!(town.engine.shared.checked(("app", ONE), None, (false, "no check was asked for")), None);
     assert_eq!(town.ignored(), 3);
     assert_eq!(town.state(ONE), json!("up"));
 }
