@@ -5,8 +5,8 @@
 //! then on keeps only what it uses: a tunnel keeps its pool, never a Plan.
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,12 +95,18 @@ pub(crate) struct LocalPool {
     leaving: Rc<RefCell<Vec<Leaving>>>,
 }
 
-/// A backend that left a pool, in the last membership that had it.
+/// A backend that left a pool.
 pub(crate) struct Leaving {
+    /// It alone.
     pub(crate) members: Rc<LocalMembers>,
-    pub(crate) index: usize,
     /// Then its drain is over.
     pub(crate) until: Instant,
+}
+
+impl Leaving {
+    fn backend(&self) -> &plan::Backend {
+        &self.members.shared.backends[0]
+    }
 }
 
 impl LocalPool {
@@ -210,6 +216,14 @@ impl Published {
         LocalPool { plan: Arc::clone(pool), members, leaving }
     }
 
+    /// Something has drained: forgets it.
+    pub(crate) fn forget_drained(&mut self, now: Instant) {
+        self.draining.retain(|cell| !cell.connections.is_empty());
+        for pool in self.pools.values() {
+            pool.leaving.borrow_mut().retain(|left| left.until > now);
+        }
+    }
+
     /// Replaces who is in a pool, without a Plan.
     pub(crate) fn members(&self, pool: &str, members: &PreparedMembers, place: Place) {
         if let Some(known) = self.pools.get(pool) {
@@ -238,13 +252,13 @@ impl Published {
     }
 
     /// Connection keys that idle upstream connections may still have.
-    pub(crate) fn backend_keys(&self) -> std::collections::HashSet<u64> {
+    pub(crate) fn backend_keys(&self) -> HashSet<u64> {
         self.pools
             .values()
             .flat_map(|pool| {
                 let members = pool.members();
                 let left = pool.leaving();
-                let left = left.iter().map(|left| left.members.shared.backends[left.index].key);
+                let left = left.iter().map(|left| left.backend().key);
                 members.shared.backends.iter().map(|backend| backend.key).chain(left).collect::<Vec<_>>()
             })
             .collect()
@@ -262,25 +276,25 @@ impl LocalPool {
         if before.cursor.borrow().fits(&prepared.shared.picker) {
             before.cursor.swap(&members.cursor);
         }
-        self.follow(&before, &members);
+        self.follow(&before, &members, place);
         self.members.replace(Rc::new(members));
     }
 
     /// Remembers who leaves, if it goes on with the clients that it knows.
-    fn follow(&self, before: &Rc<LocalMembers>, after: &LocalMembers) {
+    fn follow(&self, before: &LocalMembers, after: &LocalMembers, place: Place) {
         if !self.plan.affinity.as_ref().is_some_and(plan::Affinity::knows_clients) {
             return;
         }
         let now = clock::now();
-        let is_in = |live: &Arc<BackendLive>| {
-            after.shared.backends.iter().any(|backend| Arc::ptr_eq(&backend.live, live))
-        };
+        let there: HashSet<*const BackendLive> = after.shared.lives().collect();
         let mut leaving = self.leaving.borrow_mut();
-        leaving.retain(|left| left.until > now && !is_in(&left.members.shared.backends[left.index].live));
-        for (index, backend) in before.shared.backends.iter().enumerate() {
-            if !is_in(&backend.live) {
-                let until = now + self.plan.drain;
-                leaving.push(Leaving { members: Rc::clone(before), index, until });
+        leaving.retain(|left| left.until > now && !there.contains(&Arc::as_ptr(&left.backend().live)));
+        for (index, live) in before.shared.lives().enumerate() {
+            if !there.contains(&live) {
+                leaving.push(Leaving {
+                    members: Rc::new(before.alone(index, place)),
+                    until: now + self.plan.drain,
+                });
             }
         }
     }
@@ -298,6 +312,18 @@ impl LocalMembers {
             },
             counters: prepared.counters.iter().map(|series| series.of(place.index)).collect(),
             worker: place.index,
+        }
+    }
+
+    /// One of them, as the only member.
+    fn alone(&self, member: usize, place: Place) -> Self {
+        let shared = Arc::new(self.shared.alone(member));
+        Self {
+            cursor: RefCell::new(Cursor::new(&shared.picker, place.index, place.workers)),
+            shared,
+            homes: None,
+            counters: vec![Arc::clone(&self.counters[member])],
+            worker: self.worker,
         }
     }
 }

@@ -72,8 +72,8 @@ pub(crate) enum Command {
     Publish(Arc<Publication>),
     /// Replace a pool's membership.
     Members { pool: Arc<str>, members: PreparedMembers },
-    /// Close idle connections to backends that are no longer there.
-    RetainIdle,
+    /// Something has drained: forget it, and close idle connections to backends that are no longer there.
+    ForgetDrained,
     /// A removed backend's time is over.
     CutBackend(Arc<BackendLive>),
     /// A removed listener's time is over.
@@ -219,7 +219,10 @@ impl Worker {
                 self.published.borrow().members(&pool, &members, self.place());
                 self.retain_idle();
             }
-            Command::RetainIdle => self.retain_idle(),
+            Command::ForgetDrained => {
+                self.published.borrow_mut().forget_drained(clock::now());
+                self.retain_idle();
+            }
             Command::CutBackend(backend) => {
                 for cell in self.published.borrow().cells() {
                     cell.connections().cut_backend(&backend, clock::now());

@@ -106,8 +106,9 @@ pub struct Cookies {
     fields: Box<[SetCookie]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SetCookie {
+    tag: Tag,
     text: Box<[u8]>,
     /// What of the text is left without `Secure`.
     plain: usize,
@@ -276,14 +277,14 @@ impl AffinityCookie {
         Tag::new(std::array::from_fn(|at| bits[at]))
     }
 
-    fn field(&self, tag: &Tag) -> SetCookie {
+    fn field(&self, tag: Tag) -> SetCookie {
         let mut text = Vec::new();
         for part in [&*self.name, b"=", tag.as_bytes(), self.attributes.as_bytes()] {
             text.extend_from_slice(part);
         }
         let plain = text.len();
         text.extend_from_slice(b"; Secure");
-        SetCookie { text: text.into(), plain }
+        SetCookie { tag, text: text.into(), plain }
     }
 }
 
@@ -305,7 +306,7 @@ impl Bonds {
             Some(AffinityKey::Cookie(cookie)) => {
                 let tags: Vec<Tag> = members.iter().map(|member| cookie.tag(&member.hash_name)).collect();
                 Self::Cookies(Cookies {
-                    fields: tags.iter().map(|tag| cookie.field(tag)).collect(),
+                    fields: tags.iter().map(|&tag| cookie.field(tag)).collect(),
                     tags: Tags::new(tags),
                 })
             }
@@ -313,6 +314,27 @@ impl Bonds {
             Some(AffinityKey::Header(_)) => {
                 Self::Homes(balance::Pool::build(HOMES, members.to_vec(), &Options::default()))
             }
+        }
+    }
+}
+
+impl Bonds {
+    /// Those of one member alone, for whoever goes on with the clients it knows.
+    pub(crate) fn of(&self, member: usize) -> Self {
+        match self {
+            Self::Cookies(cookies) => {
+                let field = cookies.fields[member].clone();
+                Self::Cookies(Cookies { tags: Tags::new([field.tag]), fields: [field].into() })
+            }
+            Self::Numbers(numbers) => {
+                let number = numbers.of(member);
+                Self::Numbers(Numbers {
+                    of_members: [number].into(),
+                    members: [(number, 0)].into_iter().collect(),
+                })
+            }
+            // Who left has no values any more: they are others' now.
+            Self::None | Self::Homes(_) => Self::None,
         }
     }
 }
@@ -327,7 +349,7 @@ impl Cookies {
     /// What `Set-Cookie` says for a member.
     #[must_use]
     pub fn field(&self, member: usize, secure: bool) -> &[u8] {
-        let SetCookie { text, plain } = &self.fields[member];
+        let SetCookie { text, plain, .. } = &self.fields[member];
         if secure { text } else { &text[..*plain] }
     }
 }

@@ -263,6 +263,11 @@ impl Membership {
         }
     }
 
+    /// By whom each backend is told from all others, in their order.
+    pub fn lives(&self) -> impl Iterator<Item = *const BackendLive> {
+        self.backends.iter().map(|backend| Arc::as_ptr(&backend.live))
+    }
+
     /// They are about to serve: what outlives the configuration learns where they are and which numbers they have. Up to
     /// here nothing that is served has changed.
     pub fn take_effect(&self, pool: &Pool) {
@@ -274,6 +279,20 @@ impl Membership {
         {
             let numbers = (0..self.backends.len()).map(|member| numbers.of(member));
             book.memory.enter(self.backends.iter().map(|backend| &*backend.id).zip(numbers));
+        }
+    }
+
+    /// One of the list alone, as its only member: all that is needed of who left and goes on with the clients it knows. The
+    /// others' tables would be kept for as long as it drains.
+    #[must_use]
+    pub fn alone(&self, member: usize) -> Self {
+        let members = vec![self.picker.members()[member].clone()];
+        Self {
+            generation: self.generation,
+            bonds: self.bonds.of(member),
+            picker: balance::Pool::build(balance::Algorithm::First, members, &balance::Options::default()),
+            backends: vec![Arc::clone(&self.backends[member])],
+            configured: vec![self.configured[member]],
         }
     }
 

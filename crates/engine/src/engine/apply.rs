@@ -1,9 +1,10 @@
 //! From one configuration to the next: prepare, publish, acknowledge.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, PoisonError};
 
+use fairlead_balance::BackendLive;
 use fairlead_plan::spec::{Members, Spec};
 use fairlead_plan::{AccessLog, Membership, Plan};
 use serde::Serialize;
@@ -252,13 +253,12 @@ impl Shared {
     /// Notes who joined and who left a pool. To be called while `state.plan` is still the one before.
     fn follow_backends(&self, state: &mut State, pool: &Arc<str>, before: Option<&PreparedMembers>) {
         let after = state.members.get(pool);
-        let has = |members: Option<&PreparedMembers>, wanted: &fairlead_plan::Backend| {
-            members.is_some_and(|members| {
-                members.shared.backends.iter().any(|backend| Arc::ptr_eq(&backend.live, &wanted.live))
-            })
+        let lives = |members: Option<&PreparedMembers>| -> HashSet<*const BackendLive> {
+            members.iter().flat_map(|members| members.shared.lives()).collect()
         };
+        let (were, are) = (lives(before), lives(after));
         for backend in after.iter().flat_map(|members| &members.shared.backends) {
-            if !has(before, backend) && !state.draining.backend_is_back(backend) {
+            if !were.contains(&Arc::as_ptr(&backend.live)) && !state.draining.backend_is_back(backend) {
                 let (pool, backend) = (pool.to_string(), backend.id.to_string());
                 self.events.push(What::BackendJoined { pool, backend });
             }
@@ -267,7 +267,7 @@ impl Shared {
         let Some(pool) = pools.find(|known| known.name == *pool).cloned() else { return };
         let now = clock::now();
         for (backend, counters) in before.iter().flat_map(|m| m.shared.backends.iter().zip(&m.counters)) {
-            if !has(after, backend) {
+            if !are.contains(&Arc::as_ptr(&backend.live)) {
                 state.draining.backend_left(&pool, backend, counters, now);
             }
         }
@@ -368,3 +368,6 @@ pub(crate) fn bound_addresses(listeners: &[ServedListener]) -> BTreeMap<String, 
         |served: &ServedListener| (served.live.name.to_string(), served.binds.iter().cloned().collect());
     listeners.iter().map(named).collect()
 }
+
+#[cfg(test)]
+mod tests;

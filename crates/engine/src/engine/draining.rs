@@ -124,8 +124,13 @@ impl Draining {
     /// Looks at everything that drains: what is empty is done, what is over time is cut.
     pub(crate) fn step(&mut self, now: Instant) -> Steps {
         let mut steps = Steps::default();
+        let followed = self.backends.len() + self.listeners.len();
         self.backends.retain_mut(|leaving| leaving.step(now, &mut steps));
         self.listeners.retain_mut(|leaving| leaving.step(now, &mut steps));
+        if self.backends.len() + self.listeners.len() < followed {
+            // Besides, connections of a backend's last requests may have become idle since it left.
+            steps.commands.push(Command::ForgetDrained);
+        }
         self.stood_down.retain_mut(|down| down.step(now, &mut steps));
         steps
     }
@@ -141,8 +146,6 @@ impl LeavingBackend {
                 backend: self.backend.id.to_string(),
                 cut: self.cut.unwrap_or(0),
             });
-            // Connections of its last requests may have become idle since.
-            steps.commands.push(Command::RetainIdle);
             return false;
         }
         if now >= self.until {

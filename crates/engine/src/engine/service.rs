@@ -24,6 +24,9 @@ use crate::{admin, channel, clock, unix};
 const STEP: Duration = Duration::from_millis(100);
 /// How often the process is sampled, and tables are swept.
 const SAMPLE: Duration = Duration::from_secs(1);
+/// How often what nobody uses any more is forgotten between changes. Long enough for who reads metrics each 15 s to see
+/// the last figures of a backend that left.
+const FORGET: Duration = Duration::from_mins(1);
 /// While stopping, a connection that waits for a request may send one more within this; then it is closed.
 const IDLE_GRACE: Duration = Duration::from_secs(5);
 /// The access log's last lines may take this long.
@@ -159,12 +162,17 @@ async fn terminate(shared: Arc<Shared>) -> io::Result<()> {
 /// Samples the process, and follows what drains.
 async fn follow(shared: Arc<Shared>) -> io::Result<()> {
     let mut sampled: Option<Instant> = None;
+    let mut forgot = clock::now();
     loop {
         let now = clock::now();
         if sampled.is_none_or(|at| now >= at + SAMPLE) {
             sampled = Some(now);
             watch_memory(&shared);
             shared.forget_clients(now);
+        }
+        if now >= forgot + FORGET {
+            forgot = now;
+            shared.forget_unused();
         }
         shared.end_drains();
         let busy = {

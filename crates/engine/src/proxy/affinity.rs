@@ -229,9 +229,9 @@ fn home(pool: &LocalPool, mark: Mark) -> Option<Home> {
         return None;
     }
     let now = clock::recently();
-    let is_it = |index: usize, members: &LocalMembers| bound(&members.shared.bonds, mark) == Some(index);
-    let left = leaving.iter().find(|left| left.until > now && is_it(left.index, &left.members))?;
-    Some(Home { members: Rc::clone(&left.members), index: left.index, left: true })
+    let mut left = leaving.iter().filter(|left| left.until > now).map(|left| &left.members);
+    let (members, index) = left.find_map(|left| Some((left, bound(&left.shared.bonds, mark)?)))?;
+    Some(Home { members: Rc::clone(members), index, left: true })
 }
 
 fn bound(bonds: &Bonds, mark: Mark) -> Option<usize> {
