@@ -17,6 +17,7 @@ use fairlead_plan::{self as plan, Membership};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::MissedTickBehavior;
 
+use super::operator::{Held, Operators};
 use super::shared::Shared;
 use crate::clock;
 use crate::probe::keep_checking;
@@ -37,9 +38,7 @@ pub type Verdicts = BTreeMap<Box<str>, BTreeMap<Box<str>, bool>>;
 /// What is known of every pool's backends.
 #[derive(Default)]
 pub(crate) struct Wards {
-    by_pool: BTreeMap<Arc<str>, Watched>,
-    /// What operators said, by pool and id. Outlives the backend for as long as its pool may have it again.
-    words: BTreeMap<Box<str>, BTreeMap<Box<str>, Operator>>,
+    by_pool: BTreeMap<Arc<str>, Ward>,
     /// What an engine before this one knew.
     restored: Verdicts,
     restored_until: Option<Instant>,
@@ -49,83 +48,56 @@ pub(crate) struct Wards {
     was_known: bool,
 }
 
-struct Watched {
-    ward: Ward,
-    /// Which backends it has may change without a configuration.
-    is_resolved: bool,
-}
-
 impl Wards {
     /// What is known of the backends of `pool`.
     pub(crate) fn ward(&self, pool: &str) -> Option<&Ward> {
-        self.by_pool.get(pool).map(|watched| &watched.ward)
+        self.by_pool.get(pool)
     }
 
     /// These are about to be served, some of them perhaps at another address than before: those that are new there get the
-    /// standing to begin with.
-    fn expect(&mut self, pool: &plan::Pool, membership: &Membership, now: Instant) {
+    /// standing to begin with, by what operators have said.
+    fn expect(&mut self, pool: &plan::Pool, membership: &Membership, said: &Operators, now: Instant) {
         if self.restored_until.is_some_and(|until| now >= until) {
             self.restored.clear();
         }
-        let words = self.words.get(&*pool.name);
         let restored = self.restored.get(&*pool.name);
-        let watched = self
-            .by_pool
-            .entry(Arc::clone(&pool.name))
-            .or_insert_with(|| Watched { ward: Ward::new(pool.health), is_resolved: pool.resolved });
+        let ward = self.by_pool.entry(Arc::clone(&pool.name)).or_insert_with(|| Ward::new(pool.health));
         for backend in &membership.backends {
-            let word = words.and_then(|words| words.get(&*backend.id)).copied().unwrap_or_default();
+            let operator = said.get(&pool.name, &backend.id).map_or(Operator::None, Held::word);
             let was_up = restored.and_then(|restored| restored.get(&*backend.id)).copied();
-            watched.ward.expect(&backend.id, &backend.live, terms(pool, backend), (word, was_up), now);
+            ward.expect(&backend.id, &backend.live, terms(pool, backend), (operator, was_up), now);
         }
     }
 
-    /// These are served now, and nobody else.
+    /// These, which were expected, are served now, and nobody else.
     fn follow(&mut self, served: &[(Arc<plan::Pool>, Arc<Membership>)], now: Instant) {
         self.follows = true;
         for (pool, membership) in served {
-            self.expect(pool, membership, now);
-            let Some(watched) = self.by_pool.get_mut(&pool.name) else { continue };
-            watched.is_resolved = pool.resolved;
-            watched.ward.follow(pool.health);
+            let Some(ward) = self.by_pool.get_mut(&pool.name) else { continue };
+            ward.follow(pool.health);
             for backend in &membership.backends {
-                watched.ward.watch(&backend.id, &backend.live, terms(pool, backend), now);
+                ward.watch(&backend.id, &backend.live, terms(pool, backend), now);
             }
         }
         let served: BTreeMap<&str, HashSet<&str>> = (served.iter())
             .map(|(pool, membership)| (&*pool.name, membership.backends.iter().map(|b| &*b.id).collect()))
             .collect();
-        self.by_pool.retain(|pool, watched| {
+        self.by_pool.retain(|pool, ward| {
             let members = served.get(&**pool);
-            watched.ward.retain(|id| members.is_some_and(|members| members.contains(id)));
-            members.is_some() || !watched.ward.is_empty()
-        });
-        let by_pool = &self.by_pool;
-        self.words.retain(|pool, words| {
-            let Some(watched) = by_pool.get(&**pool) else { return false };
-            words.retain(|id, _| watched.is_resolved || watched.ward.knows(id));
-            !words.is_empty()
+            ward.retain(|id| members.is_some_and(|members| members.contains(id)));
+            !ward.is_empty()
         });
     }
 
-    /// `false`: there is no such backend.
+    /// `false`: there is no such backend. Before the first configuration all may come to be.
     fn operate(&mut self, pool: &str, backend: &str, word: Operator) -> bool {
-        let known = self.by_pool.get_mut(pool).is_some_and(|watched| watched.ward.operate(backend, word));
-        if !known && self.follows {
-            return false;
-        }
-        let words = self.words.entry(pool.into()).or_default();
-        match word {
-            Operator::None => words.remove(backend),
-            word => words.insert(backend.into(), word),
-        };
-        true
+        self.by_pool.get_mut(pool).is_some_and(|ward| ward.operate(backend, word)) || !self.follows
     }
 
     /// Judges the pools that `wanted` says to judge.
     fn judge(&mut self, wanted: impl Fn(&str, &Ward) -> bool, now: Instant) -> Vec<What> {
         let mut told = Vec::new();
-        for (pool, Watched { ward, .. }) in &mut self.by_pool {
+        for (pool, ward) in &mut self.by_pool {
             if !wanted(pool, ward) {
                 continue;
             }
@@ -137,6 +109,8 @@ impl Wards {
                 reason: change.reason,
             }));
         }
+        // The last of a pool that is gone has drained.
+        self.by_pool.retain(|_, ward| !ward.is_empty());
         if self.follows && !self.was_known && self.is_known(now) {
             self.was_known = true;
             told.push(What::Ready {});
@@ -153,7 +127,7 @@ impl Wards {
     /// Whether every backend's health is known, or was once: a reload that brings one more doesn't take the others out of
     /// service.
     pub(crate) fn is_known(&self, now: Instant) -> bool {
-        self.was_known || self.follows && self.by_pool.values().all(|watched| watched.ward.is_known(now))
+        self.was_known || self.follows && self.by_pool.values().all(|ward| ward.is_known(now))
     }
 }
 
@@ -181,18 +155,20 @@ impl Shared {
     /// A Plan is about to be served and can't be refused any more: no backend gets a request before it may.
     pub(super) fn expect_backends(&self, prepared: &PreparedPlan) {
         let now = clock::now();
+        let state = self.state();
         let mut wards = self.wards();
         for (pool, members) in prepared.plan.pools.iter().zip(&prepared.members) {
             members.shared.take_effect(pool);
-            wards.expect(pool, &members.shared, now);
+            wards.expect(pool, &members.shared, &state.operators, now);
         }
     }
 
     /// The same for a list of members.
     pub(super) fn expect_members(&self, pool: &plan::Pool, members: &PreparedMembers) {
+        let state = self.state();
         let mut wards = self.wards();
         members.shared.take_effect(pool);
-        wards.expect(pool, &members.shared, clock::now());
+        wards.expect(pool, &members.shared, &state.operators, clock::now());
     }
 
     /// Judges those that are served now, and nobody else. To be called after each change, which are made one at a time.
@@ -212,10 +188,9 @@ impl Shared {
         self.tell(wards.judge(|_, _| true, now));
     }
 
-    /// An operator says this of a backend, which holds over configurations and changes of its address for as long as its
-    /// pool has it, drains it or may have it again. Acted on before this returns. `false`: there is no such backend, which
-    /// is counted; before the first Plan all may come to be.
-    pub(crate) fn operate(&self, pool: &str, backend: &str, word: Operator) -> bool {
+    /// An operator says this of a backend, which is [kept](Operators) elsewhere. Acted on before this returns. `false`: there
+    /// is no such backend, which is counted; before the first Plan all may come to be.
+    pub(super) fn operate(&self, pool: &str, backend: &str, word: Operator) -> bool {
         let mut wards = self.wards();
         let known = wards.operate(pool, backend, word);
         if known {
@@ -239,8 +214,10 @@ impl Shared {
     ) -> Option<bool> {
         let now = clock::now();
         let mut wards = self.wards();
-        let ward = wards.by_pool.get_mut(pool).map(|watched| &mut watched.ward);
-        let ward = ward.filter(|ward| incarnation.is_none() || ward.incarnation(backend) == incarnation);
+        let ward = wards
+            .by_pool
+            .get_mut(pool)
+            .filter(|ward| incarnation.is_none() || ward.incarnation(backend) == incarnation);
         let noted = ward.and_then(|ward| ward.checked(backend, good, why, now));
         match noted {
             None => _ = self.ignored_settings.fetch_add(1, Relaxed),

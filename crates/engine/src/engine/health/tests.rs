@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Mode, Setting, Settings};
 use crate::http::tests::{backend, described};
 
 const ONE: &str = "127.0.0.1:1";
@@ -47,8 +47,9 @@ impl Town {
         self.engine.members(serde_json::from_value(list).expect("a list")).expect("a good list");
     }
 
-    fn operate(&self, backend: &str, word: Operator) -> bool {
-        self.engine.shared.operate("app", backend, word)
+    fn set(&self, backend: &str, mode: Mode) {
+        let setting = Setting { pool: "app".into(), backend: backend.into(), mode, weight: None };
+        self.engine.set(&setting).expect("it is no refusal");
     }
 
     /// What each backend of the pool is, those that left aside.
@@ -79,28 +80,31 @@ impl Town {
 #[test]
 fn an_operators_word_is_followed_at_once_and_outlives_reloads() {
     let mut town = Town::serving();
-    assert!(town.operate(ONE, Operator::Draining));
+    town.set(ONE, Mode::Drain);
     assert_eq!((town.state(ONE), town.state(TWO)), (json!("draining"), json!("up")));
     town.serve(&[ONE, TWO, THREE]);
     assert_eq!((town.state(ONE), town.state(THREE)), (json!("draining"), json!("up")));
-    assert!(town.operate(ONE, Operator::None));
+    town.set(ONE, Mode::None);
     assert_eq!(town.state(ONE), json!("up"));
 }
 
 #[test]
 fn a_word_about_one_that_is_not_there_is_ignored_and_counted() {
-    let town = Town::serving();
-    assert!(!town.operate(THREE, Operator::Disabled));
+    let mut town = Town::serving();
+    town.set(THREE, Mode::Disable);
     assert!(!town.engine.shared.operate("other", ONE, Operator::Disabled));
     assert_eq!(town.engine.shared.checked(("app", ONE), None, (false, "no check was asked for")), None);
     assert_eq!(town.ignored(), 3);
     assert_eq!(town.state(ONE), json!("up"));
+    town.serve(&[ONE, TWO, THREE]);
+    assert_eq!(town.state(THREE), json!("up"));
 }
 
 #[test]
 fn what_is_said_before_the_first_configuration_holds_in_it() {
     let mut town = Town::new();
-    assert!(town.operate(ONE, Operator::Disabled) && town.operate(THREE, Operator::Disabled));
+    town.set(ONE, Mode::Disable);
+    town.set(THREE, Mode::Disable);
     town.serve(&[ONE, TWO]);
     assert_eq!((town.state(ONE), town.state(TWO)), (json!("disabled"), json!("up")));
     // That it never came to be was known with the first configuration.
@@ -109,16 +113,12 @@ fn what_is_said_before_the_first_configuration_holds_in_it() {
 }
 
 #[test]
-fn a_word_holds_for_one_that_leaves_and_is_back_while_it_is_in_use() {
+fn a_word_goes_with_the_backend_that_leaves_the_configuration_though_it_is_in_use() {
     let mut town = Town::serving();
     let held = town.hold(ONE);
     held.begin();
-    town.operate(ONE, Operator::Draining);
+    town.set(ONE, Mode::Drain);
     town.serve(&[TWO]);
-    town.serve(&[ONE, TWO]);
-    assert_eq!(town.state(ONE), json!("draining"));
-    town.serve(&[TWO]);
-    assert!(town.operate(ONE, Operator::None));
     town.serve(&[ONE, TWO]);
     assert_eq!(town.state(ONE), json!("up"));
     held.end();
@@ -130,17 +130,19 @@ fn a_word_holds_while_names_resolve_to_something_else() {
     town.spec["pools"][0]["resolved"] = json!(true);
     town.serve(&[ONE]);
     town.members(1, &[ONE, TWO]);
-    town.operate(TWO, Operator::Disabled);
+    town.set(TWO, Mode::Disable);
     town.members(2, &[ONE]);
     town.members(3, &[ONE, TWO]);
     assert_eq!(town.state(TWO), json!("disabled"));
-    // A pool that is gone takes with it what was said of its backends, once they are drained.
+    // A pool that is gone takes with it what was said of its backends.
     town.spec["pools"][0]["name"] = json!("other");
     town.spec["listeners"][0]["routes"][0]["pool"] = json!("other");
     town.apply();
-    while town.operate(TWO, Operator::None) {
-        std::thread::yield_now();
-    }
+    town.spec["pools"][0]["name"] = json!("app");
+    town.spec["listeners"][0]["routes"][0]["pool"] = json!("app");
+    town.apply();
+    town.members(4, &[ONE, TWO]);
+    assert_eq!(town.state(TWO), json!("up"));
 }
 
 #[test]
