@@ -98,6 +98,47 @@ fn an_unchanged_bind_keeps_its_socket_under_any_listener() {
 }
 
 #[test]
+fn listeners_on_free_ports_of_the_same_text_keep_each_their_own() {
+    let engine = engine();
+    let apply = |version, names: &[&str]| {
+        let listeners: Vec<_> = names.iter().map(|name| listener(name, &[bind(":0")])).collect();
+        apply(&engine, spec(version, &listeners, &[empty_pool()]))
+    };
+    let both = apply(1, &["a", "b"]);
+    let [a, b] = ["a", "b"].map(|name| address(&both, name, ":0"));
+    assert_ne!(a, b);
+    let swapped = apply(2, &["b", "a"]);
+    assert_eq!(["a", "b"].map(|name| address(&swapped, name, ":0")), [a, b]);
+    let more = apply(3, &["new", "b", "a"]);
+    assert_eq!(["a", "b"].map(|name| address(&more, name, ":0")), [a, b]);
+    // One that goes takes its own port with it, and who comes under a new name may have it.
+    let renamed = apply(4, &["renamed", "b", "new"]);
+    assert_eq!(address(&renamed, "renamed", ":0"), a);
+    let last = apply(5, &["b"]);
+    assert_eq!(address(&last, "b", ":0"), b);
+    assert_eq!(Client::connect(b).get("/").0, 503);
+    assert!(TcpStream::connect(a).is_err());
+}
+
+#[test]
+fn one_address_may_have_its_listener_beside_the_one_of_all() {
+    let engine = engine();
+    let all = bind_to(":0", &json!({"any": {"port": 0}}));
+    let port = address(&apply(&engine, one(1, all.clone())), "web", ":0").port();
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listeners = [listener("web", &[all]), listener("own", &[bind_to("own", &ip(own))])];
+    apply(&engine, spec(2, &listeners, &[empty_pool()]));
+    for _ in 0..10 {
+        Client::connect(own).get("/");
+    }
+    Client::connect(SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), port))).get("/");
+    let accepted = || -> Vec<Value> {
+        stats(&engine)["listeners"].as_array().unwrap().iter().map(|one| one["accepted"].clone()).collect()
+    };
+    until("each has its own", || accepted() == vec![json!(1), json!(10)]);
+}
+
+#[test]
 fn connections_made_during_reloads_are_all_served() {
     let engine = engine();
     let bound = address(&apply(&engine, one(1, bind(":0"))), "web", ":0");

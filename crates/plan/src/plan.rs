@@ -1,6 +1,7 @@
 //! The Plan: everything the engine executes, complete and consistent.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,8 +94,7 @@ fn pool_indices<'a>(spec: &'a Spec, errors: &mut Errors) -> HashMap<&'a str, usi
 fn check_listeners(spec: &Spec, errors: &mut Errors) {
     let listeners = Place::root("listeners");
     let mut names = HashSet::new();
-    let mut texts = HashMap::new();
-    let mut addresses = HashMap::new();
+    let mut claims = HashMap::new();
     for listener in &spec.listeners {
         let at = listeners.key(&listener.name);
         if !names.insert(listener.name.as_str()) {
@@ -102,15 +102,44 @@ fn check_listeners(spec: &Spec, errors: &mut Errors) {
         }
         let binds = at.key("bind");
         for (index, bind) in listener.binds.iter().enumerate() {
-            let at = binds.item(index, listener.binds.len());
-            let by_text = texts.insert(bind.text.as_str(), listener.name.as_str());
-            let by_address = (!takes_free_port(&bind.address))
-                .then(|| addresses.insert(bind.address.clone(), listener.name.as_str()))
-                .flatten();
-            if let Some(other) = by_text.or(by_address) {
-                errors.add(at, format_args!("{:?} is already bound by listener {other:?}", bind.text));
+            let mine = (listener.name.as_str(), bind.text.as_str());
+            let claimed = claims_of(listener, bind);
+            let other = claimed.iter().find_map(|claim| claims.get(claim)).copied();
+            if let Some((other, text)) = other {
+                let at = binds.item(index, listener.binds.len());
+                let written = if text == bind.text { String::new() } else { format!(" as {text:?}") };
+                let message = format!("{:?} is already bound by listener {other:?}{written}", bind.text);
+                errors.add(at, message);
+            }
+            for claim in claimed {
+                claims.entry(claim).or_insert(mine);
             }
         }
+    }
+}
+
+/// What a bind has for itself.
+#[derive(PartialEq, Eq, Hash)]
+enum Claim<'a> {
+    /// Sockets of several listeners could share it, and would share its connections at random. One address beside all is
+    /// no such thing: the kernel prefers it.
+    Address(spec::BindAddress),
+    /// A free port is another one for each listener, which finds it again by its text.
+    Free(&'a str, &'a str),
+}
+
+fn claims_of<'a>(listener: &'a spec::Listener, bind: &'a spec::Bind) -> Vec<Claim<'a>> {
+    let ip = |address: IpAddr, port| spec::BindAddress::Ip { address: SocketAddr::new(address, port) };
+    match &bind.address {
+        spec::BindAddress::Any { port } if *port > 0 => {
+            let families = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+            families.map(|address| Claim::Address(ip(address, *port))).into()
+        }
+        spec::BindAddress::Ip { address } if address.port() > 0 => {
+            vec![Claim::Address(ip(address.ip(), address.port()))]
+        }
+        spec::BindAddress::Unix { .. } => vec![Claim::Address(bind.address.clone())],
+        _ => vec![Claim::Free(&listener.name, &bind.text)],
     }
 }
 
@@ -153,13 +182,5 @@ fn check_stream_pools(spec: &Spec, errors: &mut Errors) {
             let message = format_args!("listener {name:?} is tcp, where there are no answers to adapt to");
             errors.add(at.key("max_in_flight"), message);
         }
-    }
-}
-
-fn takes_free_port(address: &spec::BindAddress) -> bool {
-    match address {
-        spec::BindAddress::Any { port } => *port == 0,
-        spec::BindAddress::Ip { address } => address.port() == 0,
-        spec::BindAddress::Unix { .. } => false,
     }
 }

@@ -3,8 +3,8 @@
 mod support;
 
 use fairlead_balance::Live;
-use fairlead_plan::spec::{LogFormat, PathMatch, Protocol, Spec};
 use fairlead_plan::Plan;
+use fairlead_plan::spec::{LogFormat, PathMatch, Protocol, Spec};
 use serde_json::{Value, json};
 
 /// `path: message` of everything that is wrong.
@@ -69,16 +69,59 @@ fn names_and_binds_are_taken_once() {
             "pools.app: another pool has this name",
             "listeners.api.bind: \":80\" is already bound by listener \"web\"",
             "listeners.web: another listener has this name",
-            "listeners.web.bind: \"*:80\" is already bound by listener \"api\"",
+            "listeners.web.bind: \"*:80\" is already bound by listener \"web\" as \":80\"",
         ]
     );
 }
 
 #[test]
-fn sockets_on_free_ports_are_told_apart_by_their_texts() {
+fn addresses_are_shared_by_no_two_listeners_but_one_may_have_its_own_beside_all() {
+    let any = |port: u16| json!({"any": {"port": port}});
+    let ip = |address: &str| json!({"ip": {"address": address}});
+    let unix = json!({"unix": {"path": "/run/a.sock"}});
+    let cases = [
+        ((":80", any(80)), ("0.0.0.0:80", ip("0.0.0.0:80")), true),
+        (("[::]:80", ip("[::]:80")), (":80", any(80)), true),
+        (("127.0.0.1:80", ip("127.0.0.1:80")), ("127.0.0.1:080", ip("127.0.0.1:80")), true),
+        (("unix:/run/a.sock", unix.clone()), ("unix:/run/a.sock", unix), true),
+        (("0.0.0.0:80", ip("0.0.0.0:80")), ("[::]:80", ip("[::]:80")), false),
+        ((":80", any(80)), ("127.0.0.1:80", ip("127.0.0.1:80")), false),
+        (("0.0.0.0:80", ip("0.0.0.0:80")), ("127.0.0.1:80", ip("127.0.0.1:80")), false),
+        ((":80", any(80)), (":81", any(81)), false),
+        ((":0", any(0)), (":0", any(0)), false),
+        (("127.0.0.1:0", ip("127.0.0.1:0")), ("127.0.0.1:0", ip("127.0.0.1:0")), false),
+    ];
+    for ((first, at), (second, and_at), refused) in cases {
+        let mut spec = support::whole();
+        spec["listeners"] = json!([support::listener("web", first, 0), support::listener("api", second, 0)]);
+        spec["listeners"][0]["binds"][0]["address"] = at;
+        spec["listeners"][1]["binds"][0]["address"] = and_at;
+        let found = Plan::build(&parsed(spec), &Live::new());
+        let written = if first == second { String::new() } else { format!(" as {first:?}") };
+        let expected =
+            format!("listeners.api.bind: {second:?} is already bound by listener \"web\"{written}");
+        let found = found.map_or_else(|errors| vec![errors[0].to_string()], |_| Vec::new());
+        assert_eq!(found, if refused { vec![expected] } else { vec![] });
+    }
+}
+
+#[test]
+fn a_free_port_is_told_from_others_of_its_listener_by_its_text() {
     let mut spec = support::whole();
-    spec["listeners"] = json!([support::listener("a", ":0", 0), support::listener("b", "*:0", 0)]);
-    assert_eq!(support::plan(&parsed(spec)).listeners.len(), 2);
+    let bind = spec["listeners"][0]["binds"][0].clone();
+    let free = |text: &str| {
+        let mut bind = bind.clone();
+        bind["text"] = json!(text);
+        bind["address"] = json!({"any": {"port": 0}});
+        bind
+    };
+    spec["listeners"][0]["binds"] = json!([free(":0"), free("*:0")]);
+    assert_eq!(support::plan(&parsed(spec.clone())).listeners[0].binds.len(), 2);
+    spec["listeners"][0]["binds"] = json!([free(":0"), free(":0")]);
+    assert_eq!(
+        complaints(&parsed(spec)),
+        ["listeners.web.bind.1: \":0\" is already bound by listener \"web\""]
+    );
 }
 
 #[test]

@@ -3,13 +3,15 @@
 It looks at the data before the models have accepted it, so that no error elsewhere in an object hides these.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from fairlead.config.protocols import contradictions
 from fairlead.config.suggestion import suggestion
 from fairlead.config.wording import Finding
 from fairlead.errors import Step
+from fairlead.model import AnyAddress, Bind, IpPort
 
 __all__ = ["references"]
 
@@ -40,23 +42,46 @@ def _pools_of_routes(listeners: Mapping[str, Any], pools: Mapping[str, Any]) -> 
 
 
 def _binds(listeners: Mapping[str, Any], admin: Mapping[str, Any]) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
+    taken: dict[Hashable, tuple[str, str]] = {}
     for name, listener in listeners.items():
-        yield from _bind(("listeners", name, "bind"), _mapping(listener).get("bind"), seen)
-    # A free port (:0) is another one each time; of listeners the text is the id, so there it is refused too.
-    taken = {text: owner for text, owner in seen.items() if not text.endswith(":0")}
+        yield from _bind(("listeners", name, "bind"), _mapping(listener).get("bind"), taken)
     yield from _bind(("admin", "bind"), admin.get("bind"), taken)
 
 
-def _bind(path: tuple[Step, ...], bind: object, seen: dict[str, str]) -> Iterator[Finding]:
+def _bind(path: tuple[Step, ...], bind: object, taken: dict[Hashable, tuple[str, str]]) -> Iterator[Finding]:
     for index, text in enumerate(bind if isinstance(bind, list) else [bind]):
         if not isinstance(text, str):
             continue
-        at = (*path, index) if isinstance(bind, list) else path
         owner = ".".join(str(step) for step in path[:-1])
-        if text in seen:
-            yield Finding(at, f'"{text}" is bound twice, first by {seen[text]}')
-        seen.setdefault(text, owner)
+        claims = list(_claims(text, owner))
+        if found := next((taken[claim] for claim in claims if claim in taken), None):
+            first, written = found
+            message = f'"{text}" is bound twice, first by {first}'
+            at = (*path, index) if isinstance(bind, list) else path
+            yield Finding(at, message if written == text else f'{message} as "{written}"')
+        for claim in claims:
+            taken.setdefault(claim, (owner, text))
+
+
+def _claims(text: str, owner: str) -> Iterator[Hashable]:
+    """What a bind has for itself.
+
+    Two sockets could share it, and would share its connections at random. One address beside all of them is
+    no such thing, since the kernel prefers it, and a free port is another one for each listener, which finds
+    it again by its text.
+    """
+    try:
+        address = Bind.parse(text).address
+    except ValueError:  # which its model says
+        return
+    match address:
+        case AnyAddress(port=0) | IpPort(port=0):
+            yield owner, text
+        case AnyAddress(port=port):
+            yield IpPort(IPv4Address(0), port)
+            yield IpPort(IPv6Address(0), port)
+        case _:
+            yield address
 
 
 def _route_names(listeners: Mapping[str, Any]) -> Iterator[Finding]:

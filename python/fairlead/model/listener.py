@@ -147,7 +147,8 @@ class ListenerBase(Definition):
         OneOrMany[Bind],
         Field(
             description="Addresses: `:443` is IPv4 and IPv6, `0.0.0.0:443` or `[::]:443` one of them, "
-            "`:0` takes a free port, `unix:/path` a socket.",
+            "`:0` takes a free port, another one for each listener, `unix:/path` a socket. One address may "
+            "have its own listener beside that of all: `127.0.0.1:80` beside `:80`.",
             examples=[":8080", [":80", "unix:/run/web.sock"]],
         ),
     ]

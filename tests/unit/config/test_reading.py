@@ -139,6 +139,10 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
             'f.yaml:1:32: listeners.web.bind[1]: ":0" is bound twice, first by listeners.web',
         ),
         (
+            "{bind: ['0.0.0.0:80', ':80'], pool: app}",
+            'f.yaml:1:40: listeners.web.bind[1]: ":80" is bound twice, first by listeners.web as "0.0.0.0:80"',  # noqa: E501  (a line of output)
+        ),
+        (
             "{bind: ':0', trusted: [10.0.0.1/8], pool: app}",
             'f.yaml:1:41: listeners.web.trusted[0]: "10.0.0.1/8" has bits set after its prefix: write 10.0.0.0/8',  # noqa: E501  (a line of output)
         ),

@@ -13,7 +13,7 @@ use super::health::Warden;
 use super::shared::{ServedListener, Shared, State};
 use crate::clock;
 use crate::error::{CallError, Problem};
-use crate::listener::{BindError, Bound, ListenerLive, Wanted};
+use crate::listener::{BindError, ListenerLive, Listening, Wanted};
 use crate::telemetry::{PreparedListener, PreparedMembers, PreparedPlan, Sink, What};
 use crate::unix::{User, drop_privileges, may_be_transparent};
 use crate::worker::{self, Assignment, Handle, Publication};
@@ -31,7 +31,7 @@ pub struct Applied {
 struct Prepared {
     publication: Publication,
     lives: HashMap<Arc<str>, Arc<ListenerLive>>,
-    bounds: Vec<Arc<Bound>>,
+    sockets: Vec<Listening>,
     log: LogChange,
 }
 
@@ -48,7 +48,7 @@ impl Shared {
         let publication = Arc::new(prepared.publication);
         self.expect_backends(&publication.plan);
         self.tell_all(|| worker::Command::Publish(Arc::clone(&publication)))?;
-        let applied = self.commit(&publication, &prepared.lives, &prepared.bounds);
+        let applied = self.commit(&publication, &prepared.lives, &prepared.sockets);
         self.forget_words(&publication.plan.plan);
         self.drop_breakers(&publication.plan);
         self.follow_health();
@@ -71,9 +71,12 @@ impl Shared {
         let log = prepare_log(state.plan.as_deref(), &plan)?;
         self.check_rights(&plan, &state)?;
         let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
-            .flat_map(|listener| listener.binds.iter().map(|bind| Wanted { bind, options: &listener.socket }))
+            .flat_map(|listener| {
+                let wanted = |bind| Wanted { bind, listener: &listener.name, options: &listener.socket };
+                listener.binds.iter().map(wanted)
+            })
             .collect();
-        let bounds =
+        let sockets =
             state.sockets.prepare(&wanted, self.workers).map_err(|errors| bind_errors(&plan, errors))?;
         let mut lives: HashMap<_, _> = state
             .listeners
@@ -85,10 +88,10 @@ impl Shared {
             lives.entry(Arc::clone(&live.name)).or_insert_with(|| Arc::clone(live));
         }
         drop(state);
-        let mut binds = Vec::with_capacity(bounds.len());
+        let mut binds = Vec::with_capacity(sockets.len());
         let names = plan.listeners.iter().flat_map(|listener| listener.binds.iter().map(|_| &listener.name));
-        for (bound, name) in bounds.iter().zip(names) {
-            binds.push(Assignment { bound: Arc::clone(bound), listener: Arc::clone(name) });
+        for (open, name) in sockets.iter().zip(names) {
+            binds.push(Assignment { bound: Arc::clone(&open.bound), listener: Arc::clone(name) });
         }
         let listeners = (plan.listeners.iter())
             .map(|listener| PreparedListener {
@@ -102,7 +105,7 @@ impl Shared {
             })
             .collect();
         let plan = PreparedPlan { plan: self.census.admit(plan), listeners, members };
-        Ok(Prepared { publication: Publication { plan, binds }, lives, bounds, log })
+        Ok(Prepared { publication: Publication { plan, binds }, lives, sockets, log })
     }
 
     /// Whether we may do what the Plan wants. Threads have the rights of the one that started them: this one's.
@@ -197,16 +200,16 @@ impl Shared {
         &self,
         publication: &Publication,
         lives: &HashMap<Arc<str>, Arc<ListenerLive>>,
-        bounds: &[Arc<Bound>],
+        sockets: &[Listening],
     ) -> Applied {
         let plan = &publication.plan.plan;
-        let mut bounds_left = bounds.iter();
+        let mut sockets_left = sockets.iter();
         let served: Vec<ServedListener> = (plan.listeners.iter())
             .map(|listener| ServedListener {
                 live: Arc::clone(&lives[&listener.name]),
                 protocol: listener.protocol,
-                binds: (listener.binds.iter().zip(&mut bounds_left))
-                    .map(|(bind, bound)| (bind.text.clone(), bound.address.clone()))
+                binds: (listener.binds.iter().zip(&mut sockets_left))
+                    .map(|(bind, open)| (bind.text.clone(), open.bound.address.clone()))
                     .collect(),
             })
             .collect();
@@ -229,7 +232,7 @@ impl Shared {
             state.follow_words(pool);
         }
         let before = state.plan.replace(Arc::clone(plan));
-        let closed = state.sockets.replace(bounds);
+        let closed = state.sockets.replace(sockets);
         let applied = Applied { version: plan.version, bound: bound_addresses(&state.listeners) };
         drop(guard);
         // Thousands of routes take their time: not under the lock.

@@ -1,7 +1,6 @@
 //! Listening sockets. They belong to the process: bound once, one a worker by `SO_REUSEPORT` (Unix sockets: one for
 //! all), and never closed while a Plan has their bind: closing one of several resets what its queue holds.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -47,29 +46,33 @@ impl BindError {
     }
 }
 
-/// By what an open socket is found again. A free port is found by its text, everything else by where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Key {
+/// By what an open socket is found again: everything by where it is, but a free port by its text and, where several
+/// listeners have that, by its listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
     Address(String),
-    Text(String),
+    Free { text: String, listener: Arc<str> },
 }
 
 impl Key {
-    pub(crate) fn of(bind: &Bind) -> Self {
-        match &bind.address {
-            BindAddress::Any { port: 0 } => Self::Text(bind.text.clone()),
-            BindAddress::Any { port } => Self::Address(format!("*:{port}")),
-            BindAddress::Ip { address } if address.port() == 0 => Self::Text(bind.text.clone()),
-            BindAddress::Ip { address } => Self::Address(address.to_string()),
+    fn of(want: &Wanted<'_>) -> Self {
+        match &want.bind.address {
+            BindAddress::Any { port } if *port > 0 => Self::Address(format!("*:{port}")),
+            BindAddress::Ip { address } if address.port() > 0 => Self::Address(address.to_string()),
             BindAddress::Unix { path } => Self::Address(format!("unix:{path}")),
+            _ => Self::Free { text: want.bind.text.clone(), listener: Arc::clone(want.listener) },
         }
+    }
+
+    /// Whether it is the same but for the listener.
+    fn has_text_of(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Free { text, .. }, Self::Free { text: other, .. }) if text == other)
     }
 }
 
 /// One bind's sockets.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    pub(crate) key: Key,
     /// Where it is: `[::]:8080`, `unix:/run/web.sock`.
     pub(crate) address: String,
     /// One a worker, or one for all.
@@ -106,17 +109,16 @@ impl Bound {
 
     /// Binds, without listening yet. `ours`: ports this process listens on already, which need no look for others.
     fn bind(bind: &Bind, options: &SocketOptions, workers: usize, ours: &[u16]) -> Result<Self, BindError> {
-        let key = Key::of(bind);
         match &bind.address {
-            BindAddress::Unix { path } => Self::unix(key, Path::new(path), options),
-            BindAddress::Ip { address } => Self::tcp(key, bind, *address, Family::of(address), workers, ours),
+            BindAddress::Unix { path } => Self::unix(Path::new(path), options),
+            BindAddress::Ip { address } => Self::tcp(bind, *address, Family::of(address), workers, ours),
             BindAddress::Any { port } => {
                 let dual = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
-                let bound = Self::tcp(key.clone(), bind, dual, Family::Dual, workers, ours);
+                let bound = Self::tcp(bind, dual, Family::Dual, workers, ours);
                 match bound {
                     Err(_) if !has_ipv6() => {
                         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
-                        Self::tcp(key, bind, v4, Family::V4, workers, ours)
+                        Self::tcp(bind, v4, Family::V4, workers, ours)
                     }
                     bound => bound,
                 }
@@ -125,7 +127,6 @@ impl Bound {
     }
 
     fn tcp(
-        key: Key,
         bind: &Bind,
         address: SocketAddr,
         family: Family,
@@ -148,10 +149,10 @@ impl Bound {
         }
         let sockets = sockets.into_iter().map(|socket| Arc::new(socket.into())).collect();
         let port = Some(address.port());
-        Ok(Self { key, address: address.to_string(), sockets, paused: AtomicU32::new(0), port, file: None })
+        Ok(Self { address: address.to_string(), sockets, paused: AtomicU32::new(0), port, file: None })
     }
 
-    fn unix(key: Key, path: &Path, options: &SocketOptions) -> Result<Self, BindError> {
+    fn unix(path: &Path, options: &SocketOptions) -> Result<Self, BindError> {
         let shown = format!("unix:{}", path.display());
         remove_stale(path)?;
         let failed = |error: io::Error| BindError::of(&shown, &error);
@@ -163,7 +164,7 @@ impl Bound {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         let sockets = vec![Arc::new(socket.into())];
-        Ok(Self { key, address: shown, sockets, paused: AtomicU32::new(0), port: None, file: Some(file) })
+        Ok(Self { address: shown, sockets, paused: AtomicU32::new(0), port: None, file: Some(file) })
     }
 
     /// Listens, or applies changed options to a socket that does.
@@ -202,7 +203,7 @@ impl Private {
     /// Binds and listens.
     pub(crate) fn bind(path: &Path) -> Result<Self, BindError> {
         let options = SocketOptions { mode: Some(0o600), ..ADMIN };
-        let bound = Bound::unix(Key::Address(path.display().to_string()), path, &options)?;
+        let bound = Bound::unix(path, &options)?;
         bound.listen(&options)?;
         Ok(Self(bound))
     }
@@ -328,11 +329,19 @@ impl Drop for SocketFile {
 
 /// All sockets of the process.
 #[derive(Debug, Default)]
-pub(crate) struct Sockets(HashMap<Key, Arc<Bound>>);
+pub(crate) struct Sockets(Vec<Listening>);
+
+/// A socket, and by what it is found.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    key: Key,
+    pub(crate) bound: Arc<Bound>,
+}
 
 /// A bind as a Plan wants it.
 pub(crate) struct Wanted<'a> {
     pub(crate) bind: &'a Bind,
+    pub(crate) listener: &'a Arc<str>,
     pub(crate) options: &'a SocketOptions,
 }
 
@@ -343,35 +352,53 @@ impl Sockets {
         &self,
         wanted: &[Wanted<'_>],
         workers: usize,
-    ) -> Result<Vec<Arc<Bound>>, Vec<(usize, BindError)>> {
-        let ours: Vec<u16> = self.0.values().filter_map(|bound| bound.port).collect();
+    ) -> Result<Vec<Listening>, Vec<(usize, BindError)>> {
+        let ours: Vec<u16> = self.0.iter().filter_map(|open| open.bound.port).collect();
+        let kept = self.kept(wanted);
         let mut errors = Vec::new();
         let mut all = Vec::with_capacity(wanted.len());
-        for (index, want) in wanted.iter().enumerate() {
-            let bound = match self.0.get(&Key::of(want.bind)) {
-                Some(open) => Ok(Arc::clone(open)),
+        for (index, (want, kept)) in wanted.iter().zip(&kept).enumerate() {
+            let bound = match kept {
+                Some(bound) => Ok(Arc::clone(bound)),
                 None => Bound::bind(want.bind, want.options, workers, &ours).map(Arc::new),
             };
             match bound {
-                Ok(bound) => all.push(bound),
+                Ok(bound) => all.push(Listening { key: Key::of(want), bound }),
                 Err(error) => errors.push((index, error)),
             }
         }
-        if errors.is_empty() {
-            // Only now: nobody connects to what would be undone.
-            for (index, (bound, want)) in all.iter().zip(wanted).enumerate() {
-                if let Err(error) = bound.listen(want.options) {
-                    errors.push((index, error));
-                }
+        // Only now, so that nobody connects to what would be undone, and what serves already comes last.
+        for serves in [false, true] {
+            if errors.is_empty() {
+                let these = (0..wanted.len()).filter(|&index| kept[index].is_some() == serves);
+                let listen =
+                    |index: usize| Some((index, all[index].bound.listen(wanted[index].options).err()?));
+                errors = these.filter_map(listen).collect();
             }
         }
         if errors.is_empty() { Ok(all) } else { Err(errors) }
     }
 
+    /// For each of `wanted` the socket that is open for it. A free port whose listener is new is that of one that is gone: it
+    /// may only have another name.
+    fn kept(&self, wanted: &[Wanted<'_>]) -> Vec<Option<Arc<Bound>>> {
+        let mut open: Vec<&Listening> = self.0.iter().collect();
+        let keys: Vec<Key> = wanted.iter().map(Key::of).collect();
+        let mut take = |is_it: &dyn Fn(&Key) -> bool| {
+            let at = open.iter().position(|open| is_it(&open.key))?;
+            Some(Arc::clone(&open.remove(at).bound))
+        };
+        let mut kept: Vec<_> = keys.iter().map(|key| take(&|open| open == key)).collect();
+        for (kept, key) in kept.iter_mut().zip(&keys).filter(|(kept, _)| kept.is_none()) {
+            *kept = take(&|open| open.has_text_of(key));
+        }
+        kept
+    }
+
     /// These are the sockets now; returns those that are no longer wanted.
-    pub(crate) fn replace(&mut self, all: &[Arc<Bound>]) -> Vec<Arc<Bound>> {
-        let fresh = all.iter().map(|bound| (bound.key.clone(), Arc::clone(bound))).collect();
-        let before = std::mem::replace(&mut self.0, fresh);
-        before.into_values().filter(|bound| !self.0.contains_key(&bound.key)).collect()
+    pub(crate) fn replace(&mut self, all: &[Listening]) -> Vec<Arc<Bound>> {
+        let before = std::mem::replace(&mut self.0, all.to_vec());
+        let is_left = |bound: &Arc<Bound>| !all.iter().any(|open| Arc::ptr_eq(&open.bound, bound));
+        before.into_iter().map(|open| open.bound).filter(is_left).collect()
     }
 }

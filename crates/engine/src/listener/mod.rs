@@ -11,7 +11,7 @@ mod shed;
 pub(crate) use accept::Acceptor;
 pub(crate) use announced::Told;
 pub(crate) use arrival::Arrival;
-pub(crate) use bind::{BindError, Bound, Private, Sockets, Wanted};
+pub(crate) use bind::{BindError, Bound, Listening, Private, Sockets, Wanted};
 pub(crate) use guard::{ConnectionGuard, Connections, Open};
 pub(crate) use limits::{ListenerLive, ProcessLimit};
 pub(crate) use shed::Shedding;
