@@ -1,12 +1,14 @@
 """What `compile` writes is what the native module reads, and what that finds can be shown in the file."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairlead import _engine
-from fairlead.compile import spec
+from fairlead.compile import load, spec
+from fairlead.errors import ConfigurationError
 from fairlead.model import Configuration
 
 WHOLE: dict[str, Any] = {
@@ -70,6 +72,43 @@ def test_what_only_the_engine_finds_has_the_place_in_the_file() -> None:
     errors = _engine.check(description(configuration))
     path = ["listeners", "web", "routes", "0", "match", "path"]
     assert errors == [{"path": path, "message": 'regex "(a": unclosed group'}]
+
+
+def test_what_the_engine_finds_comes_with_the_loaders_errors_of_the_same_object(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("""\
+listeners:
+  web:
+    bind: ":80"
+    trusted: [10.0.0.1/8]
+    routes:
+      - {match: {path: api}, pool: app}
+      - {match: {path: {regex: "(a"}}, pool: app}
+      - {pool: lost}
+pools:
+  app:
+    drain: 5
+    backends: ["127.0.0.1", "127.0.0.1:1"]
+    health_check: {expect: {body: {regex: "(b"}}}
+  lost:
+    backends: ["127.0.0.1"]
+access_log: {path: stdout, sample: 200%, format: "{nobody}"}
+""")
+    with pytest.raises(ConfigurationError) as refused:
+        load(str(file))
+    found = [str(problem).replace(f"{tmp_path}/", "") for problem in refused.value.problems]
+    assert [line[: line.index(": ", line.index(": ") + 1)] for line in found] == [
+        "f.yaml:4:15: listeners.web.trusted[0]",
+        "f.yaml:6:24: listeners.web.routes[0].match.path",
+        "f.yaml:7:18: listeners.web.routes[1].match.path",
+        "f.yaml:11:12: pools.app.drain",
+        "f.yaml:12:16: pools.app.backends[0]",
+        "f.yaml:13:43: pools.app.health_check.expect.body.regex",
+        "f.yaml:15:16: pools.lost.backends[0]",
+        "f.yaml:16:36: access_log.sample",
+        "f.yaml:16:50: access_log.format",
+    ]
+    assert found[2].endswith('regex "(a": unclosed group')
 
 
 def test_pool_that_goes_by_what_tcp_has_not_is_refused() -> None:

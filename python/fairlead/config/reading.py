@@ -1,7 +1,7 @@
 """From a file to a model, or to every reason why there is none."""
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +70,7 @@ def read(name: str, environment: Mapping[str, str]) -> Reading:
         problems = _sorted(documents.problems + _located(found, documents), documents)
         if not problems:
             return Reading(model, (), documents, None)
-        trial = prune(data, [problem.path for problem in problems])
-        model = _validate(trial.data)[0] if trial else None
+        model, trial = _tried(data, [problem.path for problem in problems])
         return Reading(model, problems, documents, trial)
 
 
@@ -80,6 +79,18 @@ def _validate(data: Mapping[str, object]) -> tuple[Configuration | None, list[Fi
         return Configuration.model_validate(data), []
     except ValidationError as error:
         return None, list(findings(error, data))
+
+
+def _tried(
+    data: Mapping[str, object], faulty: Sequence[tuple[Step, ...]]
+) -> tuple[Configuration | None, Trial | None]:
+    """What is valid of the data. What is left of an object may contradict itself: then it goes whole."""
+    for whole in (False, True):
+        trial = prune(data, faulty, whole=whole)
+        model = _validate(trial.data)[0] if trial else None
+        if model is not None:
+            return model, trial
+    return None, None
 
 
 def _located(found: Iterable[Finding], documents: Documents) -> list[Problem]:

@@ -302,20 +302,37 @@ def test_a_file_that_is_not_there_is_said(files: Directory) -> None:
     ]
 
 
-def test_the_valid_objects_of_a_faulty_file_are_left_to_try(files: Directory) -> None:
+def test_what_is_valid_of_a_faulty_file_is_left_to_try(files: Directory) -> None:
     reading = files.read(
         "listeners:\n"
-        "  good: {bind: ':0', pool: app}\n"
-        "  bad: {bind: ':1', pool: app, x: 1}\n"
+        "  good: {bind: ':0', pool: app, x: 1, trusted: [10.0.0.1/8]}\n"
+        "  bad: {bind: 1, pool: app}\n"
         "  lost: {bind: ':2', pool: faulty}\n"
         "  part: {bind: ':3', routes: [{pool: faulty}, {pool: app, y: 1}, {pool: app}]}\n"
-        "pools: {app: {backends: ['127.0.0.1:1']}, faulty: {backends: 5}}\n"
+        "  names: {bind: ':4', protocol: tcp, sni: {a.example: faulty, 'a.*': app, b.example: app}}\n"
+        "pools:\n"
+        "  app: {backends: [5, '127.0.0.1:1'], drain: 5, health_check: {path: /health}}\n"
+        "  faulty: {backends: ['127.0.0.1']}\n"
+        "access_log: {path: stdout, sample: 200%, format: combined}\n"
     )
-    assert len(reading.problems) == 3
+    assert len(reading.problems) == 9
     assert reading.model is not None
-    assert list(reading.model.listeners) == ["good", "part"]
-    (located,) = reading.locate([(("listeners", "part", "routes", "0", "pool"), "x")])
-    assert (located.path, located.place and located.place.column) == (
-        ("listeners", "part", "routes", 2, "pool"),
-        73,
+    assert list(reading.model.listeners) == ["good", "part", "names"]
+    assert reading.model.listeners["names"].pools == {"app"}
+    assert list(reading.model.pools) == ["app"]
+    assert reading.model.pools["app"].health_check is not None
+    assert reading.model.access_log is not None
+    located = reading.locate(
+        [(("listeners", "part", "routes", "0", "pool"), "x"), (("pools", "app", "backends", "0"), "x")]
     )
+    assert [(each.path, each.place and (each.place.line, each.place.column)) for each in located] == [
+        (("listeners", "part", "routes", 2, "pool"), (5, 73)),
+        (("pools", "app", "backends", 1), (8, 23)),
+    ]
+
+
+def test_an_object_goes_whole_where_what_is_left_of_it_contradicts_itself(files: Directory) -> None:
+    reading = files.read(VALID + "resolver: {min_ttl: 10m, max_ttl: 5}\n")
+    assert len(reading.problems) == 1
+    assert reading.model is not None
+    assert str(reading.model.resolver.min_ttl) == "1s"
