@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measure import idle, pick, reload, requests, scenario, table, workers
+from measure import flow, idle, pick, reload, requests, scenario, table, workers
 
 
 def main() -> None:
@@ -32,6 +32,8 @@ def main() -> None:
             match one.kind:
                 case "request":
                     results[one.name] = requests.measure(one, options.rounds, options.seconds, place)
+                case "flow":
+                    results[one.name] = flow.measure(one, place)
                 case "two_workers":
                     results[one.name] = workers.measure(one, options.rounds, options.seconds, place)
                 case "idle":

@@ -10,7 +10,8 @@ class Scenario:
     """What is sent, how fast, and the bars that the outcome is held against.
 
     Attributes:
-        kind: `request` (CPU a request beside the peers), `two_workers`, `idle`, `reload` or `pick`.
+        kind: `request` (CPU a request beside the peers), `flow` (CPU a GiB of one session), `two_workers`,
+            `idle`, `reload` or `pick`.
         mode: `http`, or `tcp`: the same requests through programs that don't read them.
         bar: highest ratio to the best peer's CPU for the same work.
         own_bar: highest ratio to another figure of our own.
@@ -32,6 +33,7 @@ class Scenario:
     path: str = "/"
     post: int = 0
     large_bodies: bool = False
+    flow_bytes: int = 0
     count_calls: bool = False
     routes: int = 0
     hosts: int = 0

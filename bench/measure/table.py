@@ -96,6 +96,9 @@ def _others(results: dict[str, Any]) -> list[str]:
             f"Two workers against one, CPU a request: {own:.2f}; upstream reuse {two['reuse']:.1%} ({held}).",
             "",
         ]
+    flow = results.get("tcp-flow")
+    if flow:
+        lines += [_flow(flow), ""]
     swap = results.get("reload")
     if swap:
         lines.append(
@@ -107,6 +110,16 @@ def _others(results: dict[str, Any]) -> list[str]:
     if pick:
         lines += [*_picks(pick), ""]
     return lines
+
+
+def _flow(flow: dict[str, Any]) -> str:
+    each = ", ".join(f"{name} {seen['median']:.2f}" for name, seen in flow["median_s"].items())
+    found = flow["ratio"]
+    text = f"{found['median']:.2f} ({found['low']:.2f} to {found['high']:.2f}) of {flow['best_peer']}"
+    return (
+        f"One TCP session, CPU seconds a GiB: {each}; {_marked(text, held=flow['held'])}. "
+        f"Of ours {flow['spliced_share']:.1%} was spliced."
+    )
 
 
 def _memory(idle: dict[str, Any]) -> list[str]:
