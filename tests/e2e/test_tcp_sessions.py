@@ -119,6 +119,14 @@ async def test_reset_of_the_backend_is_a_reset_to_the_client(stage: Stage) -> No
         await client.end()
 
 
+async def test_reset_right_behind_bytes_is_a_reset_to_the_client(stage: Stage) -> None:
+    client, peer = await _session(stage)
+    peer.send(b"half of an answer")
+    peer.reset()
+    with pytest.raises(ConnectionResetError):
+        await client.end()
+
+
 async def test_reset_after_a_half_close_reaches_the_other_side(stage: Stage) -> None:
     client, peer = await _session(stage)
     client.finish()

@@ -10,6 +10,7 @@ use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -210,6 +211,15 @@ impl Stream {
     /// Whether an idle peer closed, reset or spoke out of turn, as far as the last turn of the loop saw: no call.
     pub(crate) fn is_stale(&self) -> bool {
         self.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Whether the peer ended its sending side in an orderly way, as far as the last turn of the loop saw, so that nothing
+    /// comes after what waits here: no call. To be asked while there is something to receive.
+    pub(crate) fn is_ending(&self) -> bool {
+        let interest = Interest::READABLE.add(Interest::ERROR);
+        let known = pin!(self.ready(interest)).poll(&mut Context::from_waker(Waker::noop()));
+        // A reset closes it, too, and is an error beside.
+        matches!(known, Poll::Ready(Ok(ready)) if ready.is_read_closed() && !ready.is_error())
     }
 
     /// Whether nothing waits here and the peer is still there. A receive that filled its buffer and a splice don't show

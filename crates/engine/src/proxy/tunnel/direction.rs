@@ -26,6 +26,8 @@ pub(super) struct Direction {
     /// Received before, as far back as it came in bursts of a [`TRICKLE`] and more.
     flow: u64,
     way: Way,
+    /// What was received last is all there will be.
+    is_last: bool,
     state: State,
 }
 
@@ -50,7 +52,16 @@ enum State {
 
 impl Direction {
     pub(super) fn new(first: Buffer) -> Self {
-        Self { first, moved: 0, spliced: 0, burst: 0, flow: 0, way: Way::Copy, state: State::Open }
+        Self {
+            first,
+            moved: 0,
+            spliced: 0,
+            burst: 0,
+            flow: 0,
+            way: Way::Copy,
+            is_last: false,
+            state: State::Open,
+        }
     }
 
     /// Bytes handed to the sink.
@@ -109,9 +120,10 @@ impl Direction {
         to: &Stream,
         deadline: &Deadline,
     ) -> Poll<Result<(), Fault>> {
+        let leave = if self.is_last { Leave::WithTheEnd } else { Leave::Now };
         while self.first.len() + input.len() > 0 {
-            let sent =
-                ready!(to.poll_write(cx, deadline, [self.first.filled(), input.filled(), &[]], Leave::Now))?;
+            let parts = [self.first.filled(), input.filled(), &[]];
+            let sent = ready!(to.poll_write(cx, deadline, parts, leave))?;
             let first = sent.min(self.first.len());
             self.first.consume(first);
             input.consume(sent - first);
@@ -176,7 +188,12 @@ impl Direction {
         } else {
             input.need_small();
         }
-        from.poll_read(cx, terms.deadline, input)
+        let (is_ending, room) = (from.is_ending(), input.room());
+        let received = ready!(from.poll_read(cx, terms.deadline, input))?;
+        // The end comes with the next receive, at once, and leaves with this in one packet. Only that one says for sure:
+        // what is urgent (RFC 9293 3.8.5) cuts a receive short, too.
+        self.is_last = is_ending && received < room;
+        Poll::Ready(Ok(received))
     }
 
     /// The source has nothing more for now: what the next bytes come into is chosen anew.

@@ -157,6 +157,49 @@ fn a_reset_of_the_backend_ends_the_session_on_its_side() {
 }
 
 #[test]
+fn what_comes_with_an_end_arrives_and_so_does_the_end() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (client, mut client_peer) = tcp_pair().await;
+        let (backend, mut backend_peer) = tcp_pair().await;
+        // Both are there before the tunnel looks.
+        backend_peer.write_all(b"answer").await.unwrap();
+        backend_peer.shutdown().await.unwrap();
+        client_peer.write_all(b"question").await.unwrap();
+        client_peer.shutdown().await.unwrap();
+        while !(client.is_ending() && backend.is_ending()) {
+            tokio::task::yield_now().await;
+        }
+        let peers = async {
+            let (mut asked, mut answered) = (String::new(), String::new());
+            backend_peer.read_to_string(&mut asked).await.unwrap();
+            client_peer.read_to_string(&mut answered).await.unwrap();
+            assert_eq!((&*asked, &*answered), ("early up question", "101 early down answer"));
+        };
+        let (summary, ()) = tokio::join!(between(&client, &backend, &deadline), peers);
+        assert_eq!(summary.result, Ok(()));
+    });
+}
+
+#[test]
+fn a_reset_that_comes_with_bytes_is_no_end() {
+    run(async {
+        let (_wheel, deadline) = deadline();
+        let (client, mut client_peer) = tcp_pair().await;
+        let (backend, mut backend_peer) = tcp_pair().await;
+        backend_peer.write_all(b"half of an answer").await.unwrap();
+        socket2::SockRef::from(&backend_peer).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(backend_peer);
+        backend.broken().await;
+        assert!(!backend.is_ending());
+        let mut answered = Vec::new();
+        let (summary, _) =
+            tokio::join!(between(&client, &backend, &deadline), client_peer.read_to_end(&mut answered));
+        assert_eq!(summary.result, Err(PumpError { side: Side::To, fault: Fault::Reset }));
+    });
+}
+
+#[test]
 fn a_session_that_waits_holds_no_memory() {
     run(async {
         let (_wheel, deadline) = deadline();
