@@ -27,6 +27,7 @@ WHOLE: dict[str, Any] = {
         },
         "plain": {"bind": ":8080", "pool": "app", "accept_proxy": "optional", "trusted": ["::1"]},
         "sql": {"bind": ":5432", "protocol": "tcp", "pool": "by-address", "accept_proxy": "required"},
+        "game": {"bind": ":5432", "protocol": "udp", "pool": "by-address", "udp": {"responses": 1}},
         "tls": {"bind": ":8443", "protocol": "tcp", "sni": {"a.example": "app", "*.b": "told", "*": "app"}},
     },
     "pools": {
@@ -116,6 +117,13 @@ def test_pool_that_goes_by_what_tcp_has_not_is_refused() -> None:
     (error,) = _engine.check(description(configuration))
     assert error["path"] == ["pools", "hashed", "algorithm", "consistent_hash", "key"]
     assert error["message"] == 'listener "sql" is tcp, where the client is all there is to go by: key: client'
+
+
+def test_pool_that_is_what_datagrams_cannot_have_is_refused() -> None:
+    configuration = WHOLE | {"listeners": {"game": {"bind": ":53", "protocol": "udp", "pool": "told"}}}
+    (error,) = _engine.check(description(configuration))
+    assert error["path"] == ["pools", "told", "send_proxy"]
+    assert error["message"] == 'listener "game" is udp: PROXY is for http and tcp'
 
 
 def test_text_that_is_no_description_is_a_value_error() -> None:

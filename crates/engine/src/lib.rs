@@ -1,6 +1,6 @@
 //! The data plane: executes a Plan on N worker threads. It knows no file format, no Python and no "why".
 //!
-//! A connection of a TCP listener goes to `stream`, as a whole. A request meets, in this order: `listener` (sockets of the process, accepting within limits), `http` (a connection's
+//! A connection of a TCP listener goes to `stream`, as a whole; a datagram to `datagram`. A request meets, in this order: `listener` (sockets of the process, accepting within limits), `http` (a connection's
 //! requests), the Plan's router, `filter` (what is changed on the way), `proxy` (one request to its answer, bodies,
 //! tunnels), `upstream` (connections to backends), `telemetry` (what is known afterwards).
 //!
@@ -18,6 +18,7 @@ mod published;
 mod worker;
 
 // A request's way.
+mod datagram;
 mod filter;
 mod http;
 mod listener;

@@ -13,7 +13,6 @@ use std::time::Instant;
 
 use fairlead_balance::{BackendLive, BreakerPolicy, Cursor};
 use fairlead_plan as plan;
-use fairlead_plan::spec::Protocol;
 
 use crate::clock;
 use crate::listener::{Connections, ListenerLive};
@@ -74,7 +73,8 @@ pub(crate) struct LocalListener {
 impl LocalListener {
     /// Whether connections of the one can be served by the other.
     fn speaks_as(&self, other: &Self) -> bool {
-        (self.plan.protocol == Protocol::Http) == (other.plan.protocol == Protocol::Http)
+        // The names that a protocol goes by may change, what is spoken not.
+        std::mem::discriminant(&self.plan.protocol) == std::mem::discriminant(&other.plan.protocol)
     }
 }
 

@@ -22,11 +22,12 @@ use tokio::task::JoinHandle as JoinTask;
 
 use crate::buffer::Buffers;
 use crate::clock::{self, Wheel};
+use crate::datagram::{Datagrams, Receiver};
 use crate::engine::{Question, Shared};
 use crate::http::SessionPool;
 use crate::listener::{Acceptor, Bound, Shedding};
 use crate::proxy::splice::Pipes;
-use crate::published::{Place, Published};
+use crate::published::{ListenerCell, Place, Published};
 use crate::telemetry::{self, Batch, PreparedMembers, PreparedPlan, What};
 use crate::upstream::Upstreams;
 
@@ -40,6 +41,7 @@ pub(crate) struct Worker {
     pub(crate) buffers: Rc<Buffers>,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) pipes: Rc<Pipes>,
+    pub(crate) datagrams: Rc<Datagrams>,
     pub(crate) sessions: SessionPool,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) telemetry: telemetry::Local,
@@ -47,7 +49,14 @@ pub(crate) struct Worker {
     /// A descriptor to answer one more client with when there are none left.
     pub(crate) reserve: Cell<Option<OwnedFd>>,
     published: RefCell<Published>,
-    acceptors: RefCell<HashMap<String, Rc<Acceptor>>>,
+    doors: RefCell<Doors>,
+}
+
+/// What clients come by, by the addresses where that is.
+#[derive(Default)]
+struct Doors {
+    acceptors: HashMap<String, Rc<Acceptor>>,
+    receivers: HashMap<String, Rc<Receiver>>,
 }
 
 /// A worker's random source: fast, seeded by the system, not for secrets.
@@ -148,6 +157,7 @@ async fn serve(index: usize, shared: Arc<Shared>, mut letters: UnboundedReceiver
     tokio::task::spawn_local(Rc::clone(&worker.wheel).run());
     tokio::task::spawn_local(Rc::clone(&worker.upstreams).run());
     tokio::task::spawn_local(Rc::clone(worker.telemetry.log()).run());
+    tokio::task::spawn_local(Rc::clone(&worker.datagrams).run());
     while let Some(Letter { command, obeyed }) = letters.recv().await {
         if matches!(command, Command::Exit) {
             break;
@@ -174,13 +184,14 @@ impl Worker {
             wheel,
             buffers,
             pipes: Pipes::new(),
+            datagrams: Rc::default(),
             sessions: SessionPool::default(),
             rng: RefCell::new(Rng(fastrand::Rng::new())),
             telemetry: telemetry::Local::new(log),
             shedding: Shedding::default(),
             reserve: Cell::new(None),
             published: RefCell::default(),
-            acceptors: RefCell::default(),
+            doors: RefCell::default(),
             shared,
         };
         worker.keep_reserve();
@@ -242,7 +253,7 @@ impl Worker {
                 for cell in self.published.borrow().cells() {
                     cell.close(Some(idle_until));
                 }
-                return self.finish(self.acceptors.take());
+                return self.finish(self.doors.take());
             }
             Command::Cut => {
                 for cell in self.published.borrow().cells() {
@@ -254,8 +265,9 @@ impl Worker {
         Vec::new()
     }
 
-    fn finish(self: &Rc<Self>, acceptors: HashMap<String, Rc<Acceptor>>) -> Vec<JoinTask<()>> {
-        acceptors.into_values().filter_map(|acceptor| acceptor.finish(self)).collect()
+    fn finish(self: &Rc<Self>, doors: Doors) -> Vec<JoinTask<()>> {
+        let accepting = doors.acceptors.into_values().filter_map(|acceptor| acceptor.finish(self));
+        accepting.chain(doors.receivers.into_values().filter_map(|receiver| receiver.finish(self))).collect()
     }
 
     /// The switch: all of it happens in this one turn.
@@ -263,31 +275,48 @@ impl Worker {
         let PreparedPlan { plan, .. } = &publication.plan;
         self.telemetry.log().configure(plan.access_log.clone().map(Arc::new));
         self.published.borrow_mut().swap(&publication.plan, self.place());
-        let mut before = self.acceptors.take();
-        let mut after = HashMap::with_capacity(publication.binds.len());
+        let mut before = self.doors.take();
+        let mut after = Doors::default();
         for Assignment { bound, listener } in &publication.binds {
             let published = self.published.borrow();
             let cell =
                 published.listener(listener).expect("invariant: binds are those of the Plan's listeners");
-            let acceptor = match before.remove(&bound.address) {
-                Some(acceptor) => {
-                    acceptor.retarget(cell);
-                    Ok(acceptor)
-                }
-                None => Acceptor::start(self, bound, cell),
-            };
-            match acceptor {
-                Ok(acceptor) => {
-                    after.insert(bound.address.clone(), acceptor);
-                }
-                Err(error) => self.shared.events.push(What::Trouble {
+            if let Err(error) = self.open(bound, cell, &mut before, &mut after) {
+                self.shared.events.push(What::Trouble {
                     message: format!("worker {} can't accept from {}: {error}", self.index, bound.address),
-                }),
+                });
             }
         }
-        self.acceptors.replace(after);
+        self.doors.replace(after);
         self.retain_idle();
         self.finish(before)
+    }
+
+    /// Has what clients come by to `bound` lead to `cell`.
+    fn open(
+        self: &Rc<Self>,
+        bound: &Arc<Bound>,
+        cell: &Rc<ListenerCell>,
+        before: &mut Doors,
+        after: &mut Doors,
+    ) -> io::Result<()> {
+        let address = &bound.address;
+        if bound.is_udp() {
+            let receiver = match before.receivers.remove(address) {
+                Some(receiver) => receiver,
+                None => Receiver::start(self, bound, cell)?,
+            };
+            receiver.retarget(cell);
+            after.receivers.insert(address.clone(), receiver);
+        } else {
+            let acceptor = match before.acceptors.remove(address) {
+                Some(acceptor) => acceptor,
+                None => Acceptor::start(self, bound, cell)?,
+            };
+            acceptor.retarget(cell);
+            after.acceptors.insert(address.clone(), acceptor);
+        }
+        Ok(())
     }
 
     fn retain_idle(&self) {

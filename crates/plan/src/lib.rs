@@ -22,6 +22,7 @@ mod plan;
 mod pool;
 mod retry;
 mod route;
+mod stream;
 
 // How a request finds its route.
 pub mod router;

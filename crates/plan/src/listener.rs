@@ -31,7 +31,7 @@ pub struct Listener {
     pub trusted: Networks,
     /// Whether those say it in a PROXY header.
     pub accept_proxy: spec::AcceptProxy,
-    /// Open connections over all workers; `None` leaves it to the file descriptors.
+    /// Open connections, or sessions of UDP, over all workers; `None` leaves it to the file descriptors.
     pub max_connections: Option<u64>,
     /// Open connections of one client address over all workers.
     pub max_connections_per_client: Option<u64>,
@@ -136,7 +136,10 @@ impl Listener {
             http,
             trusted: trusted?,
             accept_proxy: spec.accept_proxy,
-            max_connections: spec.max_connections,
+            max_connections: match spec.protocol {
+                spec::Protocol::Udp(udp) => Some(udp.max_sessions),
+                _ => spec.max_connections,
+            },
             max_connections_per_client: spec.max_connections_per_client,
             timeouts: ListenerTimeouts {
                 header: Duration::from_millis(spec.timeouts.header_ms),
@@ -192,16 +195,21 @@ fn check_binds(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
 /// Places in a head are kept in 32 bits.
 const MAX_HEAD: u64 = u32::MAX as u64;
 
-/// Of a connection nothing is known that could choose between routes, but the name in its ClientHello.
 fn check_protocol(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
-    let spec::Protocol::Tcp { sni } = spec.protocol else {
-        if spec.socket.transparent {
-            let message = "is for tcp: a connection to a backend serves the requests of many clients";
-            let socket = at.key("socket");
-            errors.add(socket.key("transparent"), message);
-        }
-        return;
-    };
+    if spec.socket.transparent && !matches!(spec.protocol, spec::Protocol::Tcp { .. }) {
+        let message = "is for tcp: a connection to a backend serves the requests of many clients";
+        let socket = at.key("socket");
+        errors.add(socket.key("transparent"), message);
+    }
+    match spec.protocol {
+        spec::Protocol::Http => {}
+        spec::Protocol::Tcp { sni } => check_tcp(spec, sni, at, errors),
+        spec::Protocol::Udp(udp) => check_udp(spec, udp, at, errors),
+    }
+}
+
+/// Of a connection nothing is known that could choose between routes, but the name in its ClientHello.
+fn check_tcp(spec: &spec::Listener, sni: bool, at: Place<'_>, errors: &mut Errors) {
     let by_host = spec.routes.iter().any(|route| !route.r#match.hosts.is_empty());
     let by_path = spec.routes.iter().any(|route| !route.r#match.paths.is_empty());
     if by_path || (by_host && !sni) || (!sni && spec.routes.len() != 1) {
@@ -213,6 +221,35 @@ fn check_protocol(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
     if spec.accept_proxy == spec::AcceptProxy::Optional {
         let message = "optional is for http: what a tcp client sends first could be taken for a header";
         errors.add(at.key("accept_proxy"), message);
+    }
+}
+
+/// Datagrams have neither a name nor anything before them that says whose they are.
+fn check_udp(spec: &spec::Listener, udp: spec::UdpOptions, at: Place<'_>, errors: &mut Errors) {
+    let by_match =
+        spec.routes.iter().any(|route| !route.r#match.hosts.is_empty() || !route.r#match.paths.is_empty());
+    if by_match || spec.routes.len() != 1 {
+        errors.add(at.key("routes"), "a udp listener reads no requests to route: one pool");
+    }
+    if spec.accept_proxy != spec::AcceptProxy::None {
+        errors.add(at.key("accept_proxy"), "is for http and tcp: nothing comes before a datagram");
+    }
+    let binds = at.key("bind");
+    for (index, bind) in spec.binds.iter().enumerate() {
+        if matches!(bind.address, spec::BindAddress::Unix { .. }) {
+            errors.add(binds.item(index, spec.binds.len()), "a udp listener needs an IP address and a port");
+        }
+    }
+    let at = at.key("udp");
+    let limits = [
+        ("session_timeout", Some(udp.session_timeout_ms)),
+        ("max_sessions", Some(udp.max_sessions)),
+        ("responses", udp.responses.map(u64::from)),
+    ];
+    for (key, limit) in limits {
+        if limit == Some(0) {
+            errors.add(at.key(key), "must be at least 1");
+        }
     }
 }
 

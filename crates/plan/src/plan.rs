@@ -13,6 +13,7 @@ use crate::error::{Errors, Place, SpecError};
 use crate::listener::Listener;
 use crate::pool::Pool;
 use crate::spec::{self, Spec};
+use crate::stream;
 
 /// A configuration that was found good. Immutable, shared by all workers.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Checked {
             Pool::check(pool, &mut errors);
         }
         check_listeners(spec, &mut errors);
-        check_stream_pools(spec, &mut errors);
+        stream::check_pools(spec, &mut errors);
         let listeners: Vec<_> = spec
             .listeners
             .iter()
@@ -122,65 +123,24 @@ fn check_listeners(spec: &Spec, errors: &mut Errors) {
 #[derive(PartialEq, Eq, Hash)]
 enum Claim<'a> {
     /// Sockets of several listeners could share it, and would share its connections at random. One address beside all is
-    /// no such thing: the kernel prefers it.
-    Address(spec::BindAddress),
+    /// no such thing: the kernel prefers it. Ports of UDP are others than those of TCP.
+    Address(bool, spec::BindAddress),
     /// A free port is another one for each listener, which finds it again by its text.
-    Free(&'a str, &'a str),
+    Free(bool, &'a str, &'a str),
 }
 
 fn claims_of<'a>(listener: &'a spec::Listener, bind: &'a spec::Bind) -> Vec<Claim<'a>> {
     let ip = |address: IpAddr, port| spec::BindAddress::Ip { address: SocketAddr::new(address, port) };
+    let udp = listener.protocol.is_udp();
     match &bind.address {
         spec::BindAddress::Any { port } if *port > 0 => {
             let families = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-            families.map(|address| Claim::Address(ip(address, *port))).into()
+            families.map(|address| Claim::Address(udp, ip(address, *port))).into()
         }
         spec::BindAddress::Ip { address } if address.port() > 0 => {
-            vec![Claim::Address(ip(address.ip(), address.port()))]
+            vec![Claim::Address(udp, ip(address.ip(), address.port()))]
         }
-        spec::BindAddress::Unix { .. } => vec![Claim::Address(bind.address.clone())],
-        _ => vec![Claim::Free(&listener.name, &bind.text)],
-    }
-}
-
-/// A connection has no header, cookie or path to go by, and no answer whose time could be taken.
-fn check_stream_pools(spec: &Spec, errors: &mut Errors) {
-    let pools = Place::root("pools");
-    let streams = spec.listeners.iter().filter(|listener| listener.protocol != spec::Protocol::Http);
-    let mut told = HashSet::new();
-    for (listener, route) in streams.flat_map(|listener| listener.routes.iter().map(move |r| (listener, r))) {
-        let Some(pool) = spec.pools.iter().find(|pool| pool.name == route.pool) else { continue };
-        if !told.insert(pool.name.as_str()) {
-            continue;
-        }
-        let (name, at) = (&listener.name, pools.key(&pool.name));
-        if let spec::Algorithm::ConsistentHash { key, .. } = &pool.algorithm
-            && key.iter().any(|part| *part != spec::KeyPart::Client)
-        {
-            let algorithm = at.key("algorithm");
-            let options = algorithm.key("consistent_hash");
-            let message = format_args!(
-                "listener {name:?} is tcp, where the client is all there is to go by: key: client"
-            );
-            errors.add(options.key("key"), message);
-        }
-        if pool.affinity.is_some() {
-            let message = format_args!(
-                "listener {name:?} is tcp, where clients are kept by their address: algorithm: ip_hash, or consistent_hash \
-                 with key: client"
-            );
-            errors.add(at.key("affinity"), message);
-        }
-        if pool.queue.as_ref().is_some_and(|queue| queue.priority.is_some()) {
-            let queue = at.key("queue");
-            let message = format_args!("listener {name:?} is tcp, where there is no header to say it");
-            errors.add(queue.key("priority"), message);
-        }
-        let adaptive =
-            |backend: &spec::Backend| matches!(backend.max_in_flight, Some(spec::MaxInFlight::Adaptive(_)));
-        if pool.backends.iter().any(adaptive) {
-            let message = format_args!("listener {name:?} is tcp, where there are no answers to adapt to");
-            errors.add(at.key("max_in_flight"), message);
-        }
+        spec::BindAddress::Unix { .. } => vec![Claim::Address(udp, bind.address.clone())],
+        _ => vec![Claim::Free(udp, &listener.name, &bind.text)],
     }
 }

@@ -27,7 +27,7 @@ pub use hedge::{Hedge, HedgeAfter};
 pub use max_in_flight::{Adaptive, Bounds, MaxInFlight};
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
-pub use stream::{AcceptProxy, Protocol, SendProxy};
+pub use stream::{AcceptProxy, Protocol, SendProxy, UdpOptions};
 
 /// Reads a key that must be written even when its value is `null`.
 pub fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -94,7 +94,7 @@ pub struct Listener {
     pub name: String,
     /// What its clients speak.
     pub protocol: Protocol,
-    /// At least one; the texts are unique over all listeners of a Spec.
+    /// At least one; the texts are unique over all listeners of a Spec that are UDP, and over all that aren't.
     pub binds: Vec<Bind>,
     /// How its sockets are made.
     pub socket: SocketOptions,

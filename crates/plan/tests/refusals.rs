@@ -4,7 +4,7 @@ mod support;
 
 use fairlead_balance::Live;
 use fairlead_plan::Plan;
-use fairlead_plan::spec::{LogFormat, PathMatch, Protocol, Spec};
+use fairlead_plan::spec::{BackendAddress, LogFormat, PathMatch, Protocol, Queue, Spec, UdpOptions};
 use serde_json::{Value, json};
 
 /// `path: message` of everything that is wrong.
@@ -169,6 +169,61 @@ fn tcp_listener_has_one_route_or_one_for_each_name() {
             "listeners.web.routes: a tcp listener reads no requests to route: one pool, or one for each name";
         assert_eq!(tcp(sni, routes).err().as_deref(), Some(expected), "{routes:?}");
     }
+}
+
+#[test]
+fn udp_listener_has_one_route_and_limits_above_nothing() {
+    let udp = |session_timeout_ms, max_sessions, responses| {
+        let mut spec = support::spec(vec![support::route(&[], &[])]);
+        spec.listeners[0].protocol =
+            Protocol::Udp(UdpOptions { session_timeout_ms, max_sessions, responses });
+        spec
+    };
+    assert_eq!(support::plan(&udp(1, 7, None)).listeners[0].max_connections, Some(7));
+    assert_eq!(
+        complaints(&udp(0, 0, Some(0))),
+        [
+            "listeners.web.udp.session_timeout: must be at least 1",
+            "listeners.web.udp.max_sessions: must be at least 1",
+            "listeners.web.udp.responses: must be at least 1",
+        ]
+    );
+    let mut routed = udp(1, 1, Some(1));
+    routed.listeners[0].routes[0].r#match.hosts.push("a.example".to_owned());
+    assert_eq!(
+        complaints(&routed),
+        ["listeners.web.routes: a udp listener reads no requests to route: one pool"]
+    );
+}
+
+#[test]
+fn tcp_and_udp_may_have_the_same_address() {
+    let mut spec = support::spec(vec![support::route(&[], &[])]);
+    let mut other = spec.listeners[0].clone();
+    other.name = "other".to_owned();
+    spec.listeners.push(other);
+    assert_eq!(complaints(&spec), ["listeners.other.bind: \":8080\" is already bound by listener \"web\""]);
+    let udp = UdpOptions { session_timeout_ms: 1, max_sessions: 1, responses: None };
+    spec.listeners[1].protocol = Protocol::Udp(udp);
+    support::plan(&spec);
+    spec.listeners[0].protocol = Protocol::Udp(udp);
+    assert_eq!(complaints(&spec), ["listeners.other.bind: \":8080\" is already bound by listener \"web\""]);
+}
+
+#[test]
+fn pool_of_a_udp_listener_has_addresses_with_ports_and_nobody_waits_there() {
+    let mut spec = support::spec(vec![support::route(&[], &[])]);
+    spec.listeners[0].protocol =
+        Protocol::Udp(UdpOptions { session_timeout_ms: 1, max_sessions: 1, responses: None });
+    spec.pools[0].backends[1].address = BackendAddress::Unix("/run/a.sock".to_owned());
+    spec.pools[0].queue = Some(Queue { size: 1, timeout_ms: 1, priority: None });
+    assert_eq!(
+        complaints(&spec),
+        [
+            "pools.app.queue: listener \"web\" is udp, where nothing waits",
+            "pools.app.backends.1: listener \"web\" is udp, which needs an IP address and a port",
+        ]
+    );
 }
 
 #[test]

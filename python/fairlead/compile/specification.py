@@ -34,6 +34,7 @@ from fairlead.model import (
     RouteTimeouts,
     SniListener,
     Socket,
+    UdpOptions,
     UnixPath,
 )
 from fairlead.units import Duration, Size
@@ -109,7 +110,21 @@ def _listener(name: str, listener: Listener, hints: Mapping[str, int]) -> Json:
 
 
 def _protocol(listener: Listener) -> str | Json:
-    return {"tcp": {"sni": isinstance(listener, SniListener)}} if listener.protocol == "tcp" else "http"
+    match listener.protocol:
+        case "udp":
+            return {"udp": _udp(listener.udp)}
+        case "tcp":
+            return {"tcp": {"sni": isinstance(listener, SniListener)}}
+        case _:
+            return "http"
+
+
+def _udp(udp: UdpOptions) -> Json:
+    return {
+        "session_timeout_ms": udp.session_timeout.milliseconds,
+        "max_sessions": udp.max_sessions,
+        "responses": udp.responses,
+    }
 
 
 def _routes(listener: Listener) -> list[Json]:

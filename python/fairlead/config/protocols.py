@@ -4,6 +4,7 @@ Looks at the data before the models have accepted it, as ``reference`` does.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from fairlead.config.wording import Finding
@@ -14,17 +15,56 @@ __all__ = ["contradictions"]
 OF_HTTP = ("body", "write", "idle")
 """Timeouts that wait for parts of HTTP."""
 
+NOT_OF_UDP = {
+    "routes": "a udp listener reads no requests to route: write pool",
+    "sni": "a udp listener reads no TLS: write pool",
+    "http": "a udp listener reads no HTTP",
+    "timeouts": "are about connections: of udp write udp.session_timeout",
+    "max_connections": "a udp listener has sessions: write udp.max_sessions",
+    "trusted": "is for http and tcp: nothing in a datagram says whose it is",
+    "socket": "is for http and tcp: none of it means anything for datagrams",
+}
+"""Keys that mean nothing where there are neither connections nor requests."""
+
 
 def contradictions(listeners: Mapping[str, Any]) -> Iterator[Finding]:
     """Keys that would be accepted and mean nothing."""
     for name, listener in listeners.items():
         if isinstance(listener, dict):
-            found = _of_tcp(listener) if listener.get("protocol") == "tcp" else _of_http(listener)
+            found = _of(listener)
             for path, message, with_key in (*found, *_proxy(listener)):
                 yield Finding(("listeners", name, *path), message, with_key=with_key)
 
 
 Found = tuple[tuple[Step, ...], str, bool]
+
+
+def _of(listener: Mapping[str, Any]) -> Iterator[Found]:
+    match listener.get("protocol"):
+        case "udp":
+            return _of_udp(listener)
+        case "tcp":
+            return chain(_of_tcp(listener), _not_udp(listener))
+        case _:
+            return chain(_of_http(listener), _not_udp(listener))
+
+
+def _of_udp(listener: Mapping[str, Any]) -> Iterator[Found]:
+    for key, message in NOT_OF_UDP.items():
+        if key in listener:
+            yield (key,), message, True
+    if listener.get("accept_proxy", "none") != "none":
+        yield ("accept_proxy",), "is for http and tcp: nothing comes before a datagram", True
+    bind = listener.get("bind")
+    for index, each in enumerate(bind if isinstance(bind, list) else [bind]):
+        if isinstance(each, str) and each.startswith("unix:"):
+            at = ("bind", index) if isinstance(bind, list) else ("bind",)
+            yield at, "a udp listener needs an IP address and a port", False
+
+
+def _not_udp(listener: Mapping[str, Any]) -> Iterator[Found]:
+    if "udp" in listener:
+        yield ("udp",), "is about datagrams: write protocol: udp beside it", True
 
 
 def _of_tcp(listener: Mapping[str, Any]) -> Iterator[Found]:
@@ -52,7 +92,7 @@ def _of_http(listener: Mapping[str, Any]) -> Iterator[Found]:
 
 
 def _proxy(listener: Mapping[str, Any]) -> Iterator[Found]:
-    accept = listener.get("accept_proxy")
+    accept = "none" if listener.get("protocol") == "udp" else listener.get("accept_proxy")
     if not isinstance(accept, str) or accept not in {"optional", "required"} or listener.get("trusted"):
         return
     bind = listener.get("bind")

@@ -43,8 +43,11 @@ def _pools_of_routes(listeners: Mapping[str, Any], pools: Mapping[str, Any]) -> 
 
 def _binds(listeners: Mapping[str, Any], admin: Mapping[str, Any]) -> Iterator[Finding]:
     taken: dict[Hashable, tuple[str, str]] = {}
+    of_udp: dict[Hashable, tuple[str, str]] = {}  # Its ports are others than those of TCP.
     for name, listener in listeners.items():
-        yield from _bind(("listeners", name, "bind"), _mapping(listener).get("bind"), taken)
+        fields = _mapping(listener)
+        among = of_udp if fields.get("protocol") == "udp" else taken
+        yield from _bind(("listeners", name, "bind"), fields.get("bind"), among)
     yield from _bind(("admin", "bind"), admin.get("bind"), taken)
 
 

@@ -34,6 +34,7 @@ from fairlead.model.listener import (
     RoutesListener,
     SniListener,
     Socket,
+    UdpOptions,
 )
 from fairlead.model.logs import AccessLog, Logging
 from fairlead.model.match import Match, PathRegex
@@ -94,5 +95,6 @@ __all__ = [
     "Socket",
     "TcpCheck",
     "Token",
+    "UdpOptions",
     "UnixPath",
 ]

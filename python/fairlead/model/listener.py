@@ -21,6 +21,7 @@ __all__ = [
     "RoutesListener",
     "SniListener",
     "Socket",
+    "UdpOptions",
 ]
 
 
@@ -137,10 +138,49 @@ class ListenerTimeouts(Definition):
     idle: Annotated[Timeout, Field(description="Between two requests of a connection.")] = Duration(60_000)
 
 
+def _session_timeout(value: Duration) -> Duration:
+    if not SHORTEST_SESSION <= value <= LONGEST_SESSION:
+        message = f"{value} is out of range: {SHORTEST_SESSION} to {LONGEST_SESSION}"
+        raise refuse(message)
+    return value
+
+
+SHORTEST_SESSION = Duration(100)
+LONGEST_SESSION = Duration(86_400_000)
+
+
+class UdpOptions(Definition):
+    """What the datagrams of a client may cost."""
+
+    session_timeout: Annotated[
+        Duration,
+        AfterValidator(_session_timeout),
+        Field(description="How long nothing moves either way before a session is over; 100ms to 24h."),
+    ] = Duration(60_000)
+    max_sessions: Annotated[
+        Integer,
+        Field(
+            description="Sessions at once. Datagrams that would begin another one are dropped; the file-"
+            "descriptor limit may allow fewer.",
+            ge=1,
+            le=10_000_000,
+        ),
+    ] = 100_000
+    responses: Annotated[
+        Annotated[Integer, Field(ge=1, le=65535)] | None,
+        Word("any"),
+        Field(
+            description="How many datagrams answer one of the client's: when all are answered the session "
+            "is over. `any`: only time ends it.",
+            examples=[1],
+        ),
+    ] = None
+
+
 class ListenerBase(Definition):
     """What every listener has."""
 
-    RESERVED: ClassVar[tuple[str, ...]] = ("tls", "redirect_https", "dns_zones", "udp")
+    RESERVED: ClassVar[tuple[str, ...]] = ("tls", "redirect_https", "dns_zones")
     ONE_OF: ClassVar[tuple[str, ...]] = ("pool", "routes", "sni", "redirect_https", "dns_zones")
 
     bind: Annotated[
@@ -153,12 +193,16 @@ class ListenerBase(Definition):
         ),
     ]
     protocol: Annotated[
-        Literal["http", "tcp"],
-        Reserved("udp", "dns", "geneve"),
-        Field(description="What clients speak; `tcp` is anything over TCP, passed on without being read."),
+        Literal["http", "tcp", "udp"],
+        Reserved("dns", "geneve"),
+        Field(
+            description="What clients speak; `tcp` and `udp` are anything over these, passed on without "
+            "being read."
+        ),
     ] = "http"
     socket: Annotated[Socket, Field(description="Options of the sockets.")] = Socket()
     http: Annotated[HttpOptions, Field(description="What is accepted as HTTP.")] = HttpOptions()
+    udp: Annotated[UdpOptions, Field(description="What is a session of `protocol: udp`.")] = UdpOptions()
     trusted: Annotated[
         Listed[Network],
         Field(

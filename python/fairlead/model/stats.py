@@ -31,6 +31,18 @@ class Latency(_Report):
     sum: float = 0.0
 
 
+class DatagramStats(_Report):
+    """The datagrams of a UDP listener."""
+
+    received: int = 0
+    sent: int = 0
+    dropped: dict[str, int] = Field(default_factory=dict)
+    """Those that went no further, by why."""
+
+    moved: int = 0
+    """Sessions that went on with another backend."""
+
+
 class ListenerStats(_Report):
     """A listener; one that a reload removed stays until its connections are gone."""
 
@@ -55,9 +67,11 @@ class ListenerStats(_Report):
 
     refused: dict[str, int] = Field(default_factory=dict)
     sessions: dict[str, int] = Field(default_factory=dict)
-    """TCP sessions that are over, by why they ended."""
+    """TCP and UDP sessions that are over, by why they ended."""
 
     spliced_bytes: int = 0
+    datagrams: DatagramStats | None = None
+    """Of one that had any."""
 
     @property
     def served(self) -> int:
@@ -144,8 +158,10 @@ class BackendStats(_Report):
     timeouts: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    datagrams_in: int = 0
+    datagrams_out: int = 0
     sessions: dict[str, int] = Field(default_factory=dict)
-    """TCP sessions that are over, by why they ended."""
+    """Sessions that are over, by why they ended."""
 
     latency_ms: Latency = Latency()
     """From sending a request to the head of its answer; of sessions, what connecting took."""

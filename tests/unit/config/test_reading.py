@@ -116,6 +116,26 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
             "f.yaml:1:71: listeners.web.accept_proxy: optional is for http: what a tcp client sends first could be taken for a header",  # noqa: E501  (a line of output)
         ),
         (
+            "{bind: ':0', protocol: udp, pool: app, timeouts: {idle: 5s}}",
+            "f.yaml:1:57: listeners.web.timeouts: are about connections: of udp write udp.session_timeout",
+        ),
+        (
+            "{bind: ':0', protocol: udp, pool: app, max_connections: 5}",
+            "f.yaml:1:57: listeners.web.max_connections: a udp listener has sessions: write udp.max_sessions",
+        ),
+        (
+            "{bind: 'unix:/a', protocol: udp, pool: app}",
+            "f.yaml:1:25: listeners.web.bind: a udp listener needs an IP address and a port",
+        ),
+        (
+            "{bind: ':0', protocol: udp, pool: app, accept_proxy: required}",
+            "f.yaml:1:57: listeners.web.accept_proxy: is for http and tcp: nothing comes before a datagram",
+        ),
+        (
+            "{bind: ':0', pool: app, udp: {responses: 1}}",
+            "f.yaml:1:42: listeners.web.udp: is about datagrams: write protocol: udp beside it",
+        ),
+        (
             "{bind: [':0', 'unix:/a'], pool: app, accept_proxy: required}",
             "f.yaml:1:69: listeners.web.accept_proxy: required needs trusted: the proxies whose word is believed",  # noqa: E501  (a line of output)
         ),
@@ -127,8 +147,8 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
         ("{bind: [], pool: app}", "f.yaml:1:19: listeners.web.bind: is an empty list"),
         ("{pool: app}", "f.yaml:1:13: listeners.web.bind: is missing"),
         (
-            "{bind: ':0', protocol: udp, pool: app}",
-            'f.yaml:1:41: listeners.web.protocol: "udp" is not supported in this version',
+            "{bind: ':0', protocol: dns, pool: app}",
+            'f.yaml:1:41: listeners.web.protocol: "dns" is not supported in this version',
         ),
         (
             "{bind: ':0', http: {versions: [http2]}, pool: app}",

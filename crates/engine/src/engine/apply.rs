@@ -72,7 +72,9 @@ impl Shared {
         self.check_rights(&plan, &state)?;
         let wanted: Vec<Wanted<'_>> = (plan.listeners.iter())
             .flat_map(|listener| {
-                let wanted = |bind| Wanted { bind, listener: &listener.name, options: &listener.socket };
+                let udp = listener.protocol.is_udp();
+                let wanted =
+                    move |bind| Wanted { bind, listener: &listener.name, options: &listener.socket, udp };
                 listener.binds.iter().map(wanted)
             })
             .collect();

@@ -1,5 +1,8 @@
-//! Listening sockets. They belong to the process: bound once, one a worker by `SO_REUSEPORT` (Unix sockets: one for
-//! all), and never closed while a Plan has their bind: closing one of several resets what its queue holds.
+//! Listening sockets, and those that datagrams come to. They belong to the process: bound once, one a worker by
+//! `SO_REUSEPORT` (Unix sockets: one for all), and never closed while a Plan has their bind: closing one of several resets
+//! what its queue holds.
+
+mod udp;
 
 use std::fs;
 use std::io;
@@ -33,7 +36,7 @@ impl BindError {
     fn of(address: &str, error: &io::Error) -> Self {
         let problem = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "another program listens there: stop it or choose another address (`ss -ltnp` shows it)"
+                "another program listens there: stop it or choose another address (`ss -lntup` shows it)"
             }
             io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
             io::ErrorKind::PermissionDenied => {
@@ -56,11 +59,15 @@ enum Key {
 
 impl Key {
     fn of(want: &Wanted<'_>) -> Self {
+        // Ports of UDP are others than those of TCP.
+        let kind = if want.udp { "udp " } else { "" };
         match &want.bind.address {
-            BindAddress::Any { port } if *port > 0 => Self::Address(format!("*:{port}")),
-            BindAddress::Ip { address } if address.port() > 0 => Self::Address(address.to_string()),
+            BindAddress::Any { port } if *port > 0 => Self::Address(format!("{kind}*:{port}")),
+            BindAddress::Ip { address } if address.port() > 0 => Self::Address(format!("{kind}{address}")),
             BindAddress::Unix { path } => Self::Address(format!("unix:{path}")),
-            _ => Self::Free { text: want.bind.text.clone(), listener: Arc::clone(want.listener) },
+            _ => {
+                Self::Free { text: format!("{kind}{}", want.bind.text), listener: Arc::clone(want.listener) }
+            }
         }
     }
 
@@ -81,9 +88,15 @@ pub(crate) struct Bound {
     pub(super) paused: AtomicU32,
     port: Option<u16>,
     file: Option<SocketFile>,
+    udp: bool,
 }
 
 impl Bound {
+    /// Whether datagrams come to it.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.udp
+    }
+
     /// The socket that worker `index` accepts from.
     pub(crate) fn socket(&self, index: usize) -> Arc<OwnedFd> {
         Arc::clone(&self.sockets[index % self.sockets.len()])
@@ -97,7 +110,8 @@ impl Bound {
             BindAddress::Unix { path } => format!("unix:{path}"),
         };
         let bind = Bind { text, address: address.clone(), port_hint: None };
-        let bound = Self::bind(&bind, &ADMIN, 1, &[])?;
+        let wanted = Wanted { bind: &bind, listener: &Arc::from("admin"), options: &ADMIN, udp: false };
+        let bound = Self::bind(&wanted, 1, &[])?;
         bound.listen(&ADMIN)?;
         Ok(bound)
     }
@@ -108,17 +122,16 @@ impl Bound {
     }
 
     /// Binds, without listening yet. `ours`: ports this process listens on already, which need no look for others.
-    fn bind(bind: &Bind, options: &SocketOptions, workers: usize, ours: &[u16]) -> Result<Self, BindError> {
-        match &bind.address {
-            BindAddress::Unix { path } => Self::unix(Path::new(path), options),
-            BindAddress::Ip { address } => Self::tcp(bind, *address, Family::of(address), workers, ours),
+    fn bind(wanted: &Wanted<'_>, workers: usize, ours: &[u16]) -> Result<Self, BindError> {
+        match &wanted.bind.address {
+            BindAddress::Unix { path } => Self::unix(Path::new(path), wanted.options),
+            BindAddress::Ip { address } => Self::ip(wanted, *address, Family::of(address), workers, ours),
             BindAddress::Any { port } => {
                 let dual = SocketAddr::from((Ipv6Addr::UNSPECIFIED, *port));
-                let bound = Self::tcp(bind, dual, Family::Dual, workers, ours);
-                match bound {
+                match Self::ip(wanted, dual, Family::Dual, workers, ours) {
                     Err(_) if !has_ipv6() => {
                         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port));
-                        Self::tcp(bind, v4, Family::V4, workers, ours)
+                        Self::ip(wanted, v4, Family::V4, workers, ours)
                     }
                     bound => bound,
                 }
@@ -126,30 +139,29 @@ impl Bound {
         }
     }
 
-    fn tcp(
-        bind: &Bind,
+    fn ip(
+        wanted: &Wanted<'_>,
         address: SocketAddr,
         family: Family,
         workers: usize,
         ours: &[u16],
     ) -> Result<Self, BindError> {
-        let failed = |error: io::Error| BindError::of(&bind.text, &error);
-        let (first, address) = if address.port() == 0 {
-            free_port(address, family, bind.port_hint).map_err(failed)?
+        let Wanted { bind, udp, .. } = *wanted;
+        let known = ours.contains(&address.port());
+        let bound = if udp {
+            udp::bind((address, family), bind.port_hint, workers, known)
         } else {
-            if !ours.contains(&address.port()) {
-                // The same user's second program could share the port in silence: a bind without sharing finds it.
-                tcp_socket(family, false).and_then(|probe| probe.bind(&address.into())).map_err(failed)?;
-            }
-            (bound_socket(address, family).map_err(failed)?, address)
+            tcp((address, family), bind.port_hint, workers, known)
         };
-        let mut sockets = vec![first];
-        for _ in 1..workers {
-            sockets.push(bound_socket(address, family).map_err(failed)?);
-        }
-        let sockets = sockets.into_iter().map(|socket| Arc::new(socket.into())).collect();
-        let port = Some(address.port());
-        Ok(Self { address: address.to_string(), sockets, paused: AtomicU32::new(0), port, file: None })
+        let (sockets, address) = bound.map_err(|error| BindError::of(&bind.text, &error))?;
+        Ok(Self {
+            udp,
+            address: address.to_string(),
+            sockets: sockets.into_iter().map(|socket| Arc::new(socket.into())).collect(),
+            paused: AtomicU32::new(0),
+            port: Some(address.port()),
+            file: None,
+        })
     }
 
     fn unix(path: &Path, options: &SocketOptions) -> Result<Self, BindError> {
@@ -164,11 +176,21 @@ impl Bound {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
         }
         let sockets = vec![Arc::new(socket.into())];
-        Ok(Self { address: shown, sockets, paused: AtomicU32::new(0), port: None, file: Some(file) })
+        Ok(Self {
+            address: shown,
+            sockets,
+            paused: AtomicU32::new(0),
+            port: None,
+            file: Some(file),
+            udp: false,
+        })
     }
 
     /// Listens, or applies changed options to a socket that does.
     fn listen(&self, options: &SocketOptions) -> Result<(), BindError> {
+        if self.is_udp() {
+            return Ok(());
+        }
         let failed = |error: io::Error| BindError::of(&self.address, &error);
         let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
         for socket in &self.sockets {
@@ -240,6 +262,29 @@ impl Family {
 fn has_ipv6() -> bool {
     let Ok(socket) = Socket::new(Domain::IPV6, Type::STREAM, None) else { return false };
     socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into()).is_ok()
+}
+
+/// One socket a worker, and where they are. `known`: the port is ours already, so nobody else is looked for.
+fn tcp(
+    (address, family): (SocketAddr, Family),
+    hint: Option<u16>,
+    workers: usize,
+    known: bool,
+) -> io::Result<(Vec<Socket>, SocketAddr)> {
+    let (first, address) = if address.port() == 0 {
+        free_port(address, family, hint)?
+    } else {
+        if !known {
+            // The same user's second program could share the port in silence: a bind without sharing finds it.
+            tcp_socket(family, false)?.bind(&address.into())?;
+        }
+        (bound_socket(address, family)?, address)
+    };
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(bound_socket(address, family)?);
+    }
+    Ok((sockets, address))
 }
 
 fn tcp_socket(family: Family, shared: bool) -> io::Result<Socket> {
@@ -343,6 +388,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) bind: &'a Bind,
     pub(crate) listener: &'a Arc<str>,
     pub(crate) options: &'a SocketOptions,
+    /// For datagrams.
+    pub(crate) udp: bool,
 }
 
 impl Sockets {
@@ -353,17 +400,28 @@ impl Sockets {
         wanted: &[Wanted<'_>],
         workers: usize,
     ) -> Result<Vec<Listening>, Vec<(usize, BindError)>> {
-        let ours: Vec<u16> = self.0.iter().filter_map(|open| open.bound.port).collect();
+        let ours = |udp| -> Vec<u16> {
+            let of_kind = self.0.iter().filter(|open| open.bound.is_udp() == udp);
+            of_kind.filter_map(|open| open.bound.port).collect()
+        };
+        let mut ours = [ours(false), ours(true)];
         let kept = self.kept(wanted);
         let mut errors = Vec::new();
         let mut all = Vec::with_capacity(wanted.len());
         for (index, (want, kept)) in wanted.iter().zip(&kept).enumerate() {
+            let ours = &mut ours[usize::from(want.udp)];
             let bound = match kept {
                 Some(bound) => Ok(Arc::clone(bound)),
-                None => Bound::bind(want.bind, want.options, workers, &ours).map(Arc::new),
+                None => Bound::bind(want, workers, ours).map(Arc::new),
             };
             match bound {
-                Ok(bound) => all.push(Listening { key: Key::of(want), bound }),
+                Ok(bound) => {
+                    if want.udp {
+                        // One address beside all: the two share the port.
+                        ours.extend(bound.port);
+                    }
+                    all.push(Listening { key: Key::of(want), bound });
+                }
                 Err(error) => errors.push((index, error)),
             }
         }

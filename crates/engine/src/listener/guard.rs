@@ -10,9 +10,11 @@ use fairlead_balance::BackendLive;
 use fairlead_balance::limit::{Held, Refused};
 use fairlead_plan as plan;
 
+use super::limits::Full;
 use crate::clock::{self, Deadline, Phase};
 use crate::io::Peer;
 use crate::published::ListenerCell;
+use crate::telemetry::Dropped;
 
 /// The open connections of one listener on one worker.
 #[derive(Default)]
@@ -143,13 +145,34 @@ pub(crate) struct ConnectionGuard {
     slot: u32,
     /// Its place in its client's count.
     client: Option<Held>,
+    /// It is a session of datagrams.
+    session: bool,
 }
 
 impl ConnectionGuard {
+    /// Takes a place for a session of datagrams of `client`, which doesn't wait for one.
+    pub(crate) fn begin_session(
+        cell: &Rc<ListenerCell>,
+        listener: &plan::Listener,
+        client: IpAddr,
+    ) -> Result<Self, Dropped> {
+        cell.live.enter_session(listener).map_err(|full| match full {
+            Full::Process => Dropped::Resources,
+            Full::Listener => Dropped::MaxSessions,
+        })?;
+        let mut guard = Self::new(cell);
+        guard.session = true;
+        guard.is_of(listener, client).map_err(|refused| match refused {
+            Refused::ClientLimit => Dropped::ClientLimit,
+            Refused::TableFull => Dropped::Clients,
+        })?;
+        Ok(guard)
+    }
+
     /// Takes over the place that was taken of the listener's.
     pub(super) fn new(cell: &Rc<ListenerCell>) -> Self {
         let slot = cell.connections().add();
-        Self { cell: Rc::clone(cell), slot, client: None }
+        Self { cell: Rc::clone(cell), slot, client: None, session: false }
     }
 
     /// Counts it as `client`'s too, if that one may have one more.
@@ -160,7 +183,7 @@ impl ConnectionGuard {
 
     /// By which it came.
     #[inline]
-    pub(crate) fn listener(&self) -> &ListenerCell {
+    pub(crate) fn listener(&self) -> &Rc<ListenerCell> {
         &self.cell
     }
 
@@ -200,7 +223,11 @@ impl Drop for ConnectionGuard {
         if let Some(held) = self.client.take() {
             self.cell.live.client_left(held);
         }
-        self.cell.live.leave();
+        if self.session {
+            self.cell.live.leave_session();
+        } else {
+            self.cell.live.leave();
+        }
     }
 }
 

@@ -40,21 +40,33 @@ impl Capacity {
     }
 }
 
-/// Connections of the whole process.
+/// Connections and sessions of the whole process. A session of datagrams needs a descriptor only towards its backend, so
+/// two of them take the place of one connection.
 #[derive(Debug)]
 pub(crate) struct ProcessLimit {
     capacity: Capacity,
+    sessions: Slots,
     max: u32,
 }
 
 impl ProcessLimit {
     pub(crate) fn new(max: u32) -> Arc<Self> {
-        Arc::new(Self { capacity: Capacity::default(), max })
+        Arc::new(Self { capacity: Capacity::default(), sessions: Slots::default(), max })
     }
 
-    /// Client connections now.
+    /// Client connections now, and sessions of datagrams.
     pub(crate) fn open(&self) -> u32 {
-        self.capacity.slots.taken()
+        self.capacity.slots.taken().saturating_add(self.sessions.taken())
+    }
+
+    fn try_take(&self) -> bool {
+        self.capacity.slots.try_take(self.max.saturating_sub(self.sessions.taken() / 2))
+    }
+
+    /// Kinds may overshoot by what others take at this moment, which the descriptors kept aside are for.
+    fn try_take_session(&self) -> bool {
+        let left = self.max.saturating_sub(self.capacity.slots.taken());
+        self.sessions.try_take(left.saturating_mul(2))
     }
 
     /// Client connections at the most.
@@ -84,28 +96,50 @@ impl ListenerLive {
         Arc::new(Self { name, process, capacity: Capacity::default(), clients: OnceLock::new() })
     }
 
-    /// Open connections of this listener.
+    /// Open connections, or sessions, of this listener.
     pub(crate) fn connections(&self) -> u32 {
         self.capacity.slots.taken()
     }
 
     /// Takes a place for a connection that is about to be accepted.
     pub(super) fn enter(&self, listener: &plan::Listener) -> Result<(), Full> {
-        if !self.process.capacity.slots.try_take(self.process.max) {
+        if !self.process.try_take() {
             return Err(Full::Process);
         }
-        let max = listener.max_connections.map_or(u32::MAX, |max| u32::try_from(max).unwrap_or(u32::MAX));
-        if !self.capacity.slots.try_take(max) {
+        if !self.take_own(listener) {
             self.process.capacity.give();
             return Err(Full::Listener);
         }
         Ok(())
     }
 
+    /// Takes a place for a session of datagrams.
+    pub(super) fn enter_session(&self, listener: &plan::Listener) -> Result<(), Full> {
+        if !self.process.try_take_session() {
+            return Err(Full::Process);
+        }
+        if !self.take_own(listener) {
+            self.process.sessions.give();
+            return Err(Full::Listener);
+        }
+        Ok(())
+    }
+
+    fn take_own(&self, listener: &plan::Listener) -> bool {
+        let max = listener.max_connections.map_or(u32::MAX, |max| u32::try_from(max).unwrap_or(u32::MAX));
+        self.capacity.slots.try_take(max)
+    }
+
     /// Gives the place back.
     pub(super) fn leave(&self) {
         self.capacity.give();
         self.process.capacity.give();
+    }
+
+    /// Gives a session's place back.
+    pub(super) fn leave_session(&self) {
+        self.capacity.give();
+        self.process.sessions.give();
     }
 
     /// Waits until a place may be free.
@@ -128,5 +162,21 @@ impl ListenerLive {
         if let Some(table) = self.clients.get() {
             table.give(held);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sessions_of_datagrams_take_the_place_of_a_connection() {
+        let limit = ProcessLimit::new(2);
+        assert!(limit.try_take());
+        assert!(limit.try_take_session() && limit.try_take_session());
+        assert!(!limit.try_take_session() && !limit.try_take());
+        limit.sessions.give();
+        assert!(limit.try_take_session());
+        assert_eq!(limit.open(), 3);
     }
 }

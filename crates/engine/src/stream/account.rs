@@ -16,7 +16,7 @@ use crate::telemetry::Record;
 use crate::worker::Worker;
 
 /// What became of the try of `slot`, as far as its backend is to blame; told once for each try.
-pub(super) fn judge(worker: &Rc<Worker>, slot: &Slot, report: Report, pool: &Pool) {
+pub(crate) fn judge(worker: &Rc<Worker>, slot: &Slot, report: Report, pool: &Pool) {
     breaking::say(report != Report::Answered, slot, pool, worker);
     slot.say(report, pool, worker);
 }

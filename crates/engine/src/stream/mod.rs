@@ -10,4 +10,5 @@ mod open;
 mod session;
 mod sni;
 
+pub(crate) use account::judge;
 pub(crate) use session::serve;

@@ -181,6 +181,10 @@ pub(crate) struct BackendCounters {
     pub(crate) bytes_in: Counter,
     /// Bytes sent to it.
     pub(crate) bytes_out: Counter,
+    /// Datagrams received from it.
+    pub(crate) datagrams_in: Counter,
+    /// Datagrams sent to it.
+    pub(crate) datagrams_out: Counter,
     latency: OnceLock<Box<Histogram>>,
     sessions: OnceLock<Box<Ends>>,
 }
@@ -217,6 +221,7 @@ pub(crate) struct ListenerCounters {
     /// Nobody trusted said in PROXY whose they are.
     pub(crate) refused_proxy: Counter,
     sessions: OnceLock<Box<SessionCounters>>,
+    datagrams: OnceLock<Box<DatagramCounters>>,
     /// Every answer, also those without a route.
     pub(crate) codes: Codes,
     /// Answers to requests that no route took.
@@ -242,6 +247,17 @@ impl ListenerCounters {
     pub(crate) fn had_sessions(&self) -> Option<&SessionCounters> {
         self.sessions.get().map(|sessions| &**sessions)
     }
+
+    /// Of a listener of datagrams; takes memory with the first.
+    #[inline]
+    pub(crate) fn datagrams(&self) -> &DatagramCounters {
+        self.datagrams.get_or_init(Box::default)
+    }
+
+    /// The same, if there was one.
+    pub(crate) fn had_datagrams(&self) -> Option<&DatagramCounters> {
+        self.datagrams.get().map(|datagrams| &**datagrams)
+    }
 }
 
 /// Why a session ended.
@@ -259,13 +275,23 @@ pub(crate) enum Ended {
     Refused,
     /// No backend took it.
     NoBackend,
+    /// All datagrams of its client were answered.
+    Answered,
 }
 
 impl Ended {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Client, Self::Backend, Self::Timeout, Self::Drain, Self::Refused, Self::NoBackend];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Client,
+        Self::Backend,
+        Self::Timeout,
+        Self::Drain,
+        Self::Refused,
+        Self::NoBackend,
+        Self::Answered,
+    ];
     /// How those end that had a backend.
-    pub(crate) const WITH_A_BACKEND: [Self; 4] = [Self::Client, Self::Backend, Self::Timeout, Self::Drain];
+    pub(crate) const WITH_A_BACKEND: [Self; 5] =
+        [Self::Client, Self::Backend, Self::Timeout, Self::Drain, Self::Answered];
 
     /// As metrics write it.
     pub(crate) fn name(self) -> &'static str {
@@ -276,6 +302,7 @@ impl Ended {
             Self::Drain => "drain",
             Self::Refused => "refused",
             Self::NoBackend => "no_backend",
+            Self::Answered => "answered",
         }
     }
 }
@@ -303,6 +330,85 @@ pub(crate) struct SessionCounters {
     pub(crate) spliced: Counter,
     /// Until a backend took them.
     pub(crate) connect: Histogram,
+}
+
+/// Why a datagram went no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// It would begin a session more than the listener may have.
+    MaxSessions,
+    /// It would begin a session more than its client may have.
+    ClientLimit,
+    /// It would begin a session, and there are too many clients to count them all.
+    Clients,
+    /// It would begin a session, and memory is short.
+    Memory,
+    /// It would begin a session, and there are no descriptors or ports for it.
+    Resources,
+    /// It would begin a session, and no backend takes one more.
+    NoBackend,
+    /// The socket it came to had no room.
+    ReceiveBuffer,
+    /// The socket towards the backend had no room.
+    BackendBuffer,
+    /// The socket towards clients had no room.
+    ClientBuffer,
+    /// The way out doesn't take it: too long for it, or forbidden.
+    Unsendable,
+}
+
+impl Dropped {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::MaxSessions,
+        Self::ClientLimit,
+        Self::Clients,
+        Self::Memory,
+        Self::Resources,
+        Self::NoBackend,
+        Self::ReceiveBuffer,
+        Self::BackendBuffer,
+        Self::ClientBuffer,
+        Self::Unsendable,
+    ];
+
+    /// As metrics write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::MaxSessions => "max_sessions",
+            Self::ClientLimit => "client_limit",
+            Self::Clients => "clients",
+            Self::Memory => "memory",
+            Self::Resources => "resources",
+            Self::NoBackend => "no_backend",
+            Self::ReceiveBuffer => "receive_buffer",
+            Self::BackendBuffer => "backend_buffer",
+            Self::ClientBuffer => "client_buffer",
+            Self::Unsendable => "unsendable",
+        }
+    }
+}
+
+/// What one worker knows about the datagrams of a listener.
+#[derive(Debug, Default)]
+pub(crate) struct DatagramCounters {
+    /// From clients.
+    pub(crate) received: Counter,
+    /// To clients.
+    pub(crate) sent: Counter,
+    /// Sessions that went on with another backend.
+    pub(crate) moved: Counter,
+    dropped: [Counter; Dropped::ALL.len()],
+}
+
+impl DatagramCounters {
+    /// Counts some that went no further; only the owning worker may call it.
+    pub(crate) fn drop(&self, why: Dropped, count: u64) {
+        self.dropped[why as usize].add(count);
+    }
+
+    pub(crate) fn dropped(&self, why: Dropped) -> u64 {
+        self.dropped[why as usize].value()
+    }
 }
 
 #[cfg(test)]

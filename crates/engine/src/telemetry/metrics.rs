@@ -3,16 +3,14 @@
 
 mod affinity;
 mod pools;
+mod sessions;
 
 use std::fmt::{Display, Write as _};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::counters::ListenerCounters;
 use super::histogram::Distribution;
-use super::registry::Series;
-use super::stats::{backend_sessions, codes, refusals, sessions, spliced, sum};
+use super::stats::{backend_sessions, codes, refusals, sum};
 use crate::engine::{Shared, State};
 use crate::unix;
 
@@ -176,34 +174,7 @@ fn listeners(shared: &Shared, page: &mut Page) {
         series.iter().for_each(|counters| counters.duration.add_to(&mut distribution));
         histogram(page, "fairlead_request_duration_seconds", name, &distribution);
     }
-    streams(&all, page);
-}
-
-/// What only listeners have that serve connections as a whole.
-fn streams(all: &[(Arc<str>, Arc<Series<ListenerCounters>>)], page: &mut Page) {
-    use Kind::{Counter, Histogram};
-    let had = |series: &Series<ListenerCounters>| series.iter().any(|each| each.had_sessions().is_some());
-    let all: Vec<_> = all.iter().filter(|(_, series)| had(series)).collect();
-    page.family("fairlead_sessions_total", Counter, "TCP sessions that are over, by why they ended.");
-    for (name, series) in &all {
-        for (ended, count) in sessions(series) {
-            let labels: [(&str, &dyn Display); 2] = [("listener", name), ("ended", &ended)];
-            page.sample("fairlead_sessions_total", &labels, count);
-        }
-    }
-    let help = "Bytes of TCP sessions that the kernel moved by itself.";
-    page.family("fairlead_spliced_bytes_total", Counter, help);
-    for (name, series) in &all {
-        page.sample("fairlead_spliced_bytes_total", &[("listener", name)], spliced(series));
-    }
-    let help = "Until a backend took a TCP session.";
-    page.family("fairlead_session_connect_seconds", Histogram, help);
-    for (name, series) in &all {
-        let mut distribution = Distribution::default();
-        let sessions = series.iter().filter_map(ListenerCounters::had_sessions);
-        sessions.for_each(|sessions| sessions.connect.add_to(&mut distribution));
-        histogram(page, "fairlead_session_connect_seconds", name, &distribution);
-    }
+    sessions::render(&all, page);
 }
 
 fn histogram(page: &mut Page, name: &str, listener: &str, distribution: &Distribution) {
@@ -272,7 +243,7 @@ fn backends(shared: &Shared, page: &mut Page) {
             page.sample("fairlead_backend_bytes_total", &labels, bytes);
         }
     }
-    let help = "TCP sessions of a backend that are over, by why they ended.";
+    let help = "Sessions of a backend that are over, by why they ended.";
     page.family("fairlead_backend_sessions_total", Counter, help);
     for ((pool, backend), series) in &all {
         for (ended, count) in backend_sessions(series) {
@@ -280,6 +251,7 @@ fn backends(shared: &Shared, page: &mut Page) {
             page.sample("fairlead_backend_sessions_total", &labels, count);
         }
     }
+    sessions::backends(&all, page);
     let state = shared.state();
     let help = "Requests, tunnels and sessions that a backend has now.";
     backend_gauge(page, &state, "fairlead_active_connections", help, |backend, _| backend.live.in_flight());

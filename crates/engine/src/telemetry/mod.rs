@@ -14,7 +14,7 @@ mod stats;
 mod timestamp;
 
 pub(crate) use access_log::{Batch, LogWriter, Sink};
-pub(crate) use counters::{BackendCounters, Ended, ListenerCounters, RouteCounters};
+pub(crate) use counters::{BackendCounters, Dropped, Ended, ListenerCounters, RouteCounters};
 pub(crate) use events::Events;
 pub use events::{Event, What};
 pub(crate) use local::Local;

@@ -42,7 +42,7 @@ pub(crate) struct Record<'a> {
     pub(crate) method: &'a [u8],
     /// Path and query.
     pub(crate) path: &'a [u8],
-    /// `HTTP/1.0` or `HTTP/1.1`; `TCP` of a session.
+    /// `HTTP/1.0` or `HTTP/1.1`; `TCP` or `UDP` of a session.
     pub(crate) protocol: &'static str,
     /// Of a session the name in its ClientHello.
     pub(crate) host: &'a [u8],

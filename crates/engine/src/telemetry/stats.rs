@@ -12,7 +12,7 @@ use fairlead_plan::Membership;
 use fairlead_plan::spec::{BackendAddress, Protocol};
 use serde::Serialize;
 
-use super::counters::{BackendCounters, CodeCounts, Ended, ListenerCounters};
+use super::counters::{BackendCounters, CodeCounts, Dropped, Ended, ListenerCounters};
 use super::histogram::{Distribution, Histogram};
 use super::registry::Series;
 use super::timestamp::unix_millis;
@@ -110,6 +110,22 @@ pub struct ListenerStats {
     pub sessions: BTreeMap<&'static str, u64>,
     /// Bytes of sessions that never came into our memory.
     pub spliced_bytes: u64,
+    /// Of one that had any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datagrams: Option<DatagramStats>,
+}
+
+/// The datagrams of a listener.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatagramStats {
+    /// From clients.
+    pub received: u64,
+    /// To clients.
+    pub sent: u64,
+    /// Those that went no further, by why.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// Sessions that went on with another backend.
+    pub moved: u64,
 }
 
 /// One bind: as written, and the address it came to.
@@ -203,6 +219,8 @@ pub struct BackendStats {
     pub timeouts: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    pub datagrams_in: u64,
+    pub datagrams_out: u64,
     /// Sessions it had, by why they ended.
     pub sessions: BTreeMap<&'static str, u64>,
     /// To the head of an answer; of sessions, until they were connected.
@@ -299,6 +317,7 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
         protocol: match served.protocol {
             Protocol::Http => "http",
             Protocol::Tcp { .. } => "tcp",
+            Protocol::Udp(_) => "udp",
         },
         state,
         binds: (served.binds.iter())
@@ -314,7 +333,24 @@ fn listener(shared: &Shared, served: &ServedListener, state: Condition) -> Liste
         refused: refusals(&series),
         sessions: occurred(sessions(&series)),
         spliced_bytes: spliced(&series),
+        datagrams: datagrams(&series).map(|mut datagrams| {
+            datagrams.dropped.retain(|_, count| *count > 0);
+            datagrams
+        }),
     }
+}
+
+/// The datagrams of a listener that had any.
+pub(super) fn datagrams(series: &Series<ListenerCounters>) -> Option<DatagramStats> {
+    let had = || series.iter().filter_map(ListenerCounters::had_datagrams);
+    had().next()?;
+    let dropped = |why: Dropped| had().map(|datagrams| datagrams.dropped(why)).sum();
+    Some(DatagramStats {
+        received: had().map(|datagrams| datagrams.received.value()).sum(),
+        sent: had().map(|datagrams| datagrams.sent.value()).sum(),
+        dropped: Dropped::ALL.map(|why| (why.name(), dropped(why))).into(),
+        moved: had().map(|datagrams| datagrams.moved.value()).sum(),
+    })
 }
 
 /// Sessions that are over, by why.
@@ -459,6 +495,8 @@ fn backend(plan: &plan::Backend, series: &Arc<Series<BackendCounters>>, state: C
         timeouts: sum(series, |counters| counters.timeouts.value()),
         bytes_in: sum(series, |counters| counters.bytes_in.value()),
         bytes_out: sum(series, |counters| counters.bytes_out.value()),
+        datagrams_in: sum(series, |counters| counters.datagrams_in.value()),
+        datagrams_out: sum(series, |counters| counters.datagrams_out.value()),
         sessions: occurred(backend_sessions(series)),
         latency_ms: latency(series.iter().map(BackendCounters::latencies)),
     }

@@ -27,3 +27,9 @@ pub(crate) fn watch(socket: Arc<OwnedFd>) -> io::Result<AsyncFd<SharedSocket>> {
     // SAFETY: the handle inside keeps this very descriptor open, and says the same one, until the `AsyncFd` is dropped.
     Ok(unsafe { AsyncFd::register_with_interest(SharedSocket(socket), Interest::READABLE) }?)
 }
+
+/// The same for a socket of a worker's own.
+pub(crate) fn watch_own(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is open for as long as its owner, which the `AsyncFd` is from now on, and is always the same.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
+}
