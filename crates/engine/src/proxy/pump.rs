@@ -4,23 +4,25 @@
 //! other side's. A receive happens only when everything received before was sent: so the slower side sets the pace, and
 //! memory is bounded by one buffer. What follows the body's end stays in the source's buffer.
 
+mod ends;
 mod pace;
 #[cfg(test)]
 mod tests;
 
 use std::io::ErrorKind;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use fairlead_wire::Head;
 use fairlead_wire::http1::encode::{chunk_size, last_chunk};
 use fairlead_wire::http1::{Body, Decoder, Framing, Limits, Step};
 
 use crate::buffer::{Buffer, SMALL};
 use crate::clock::Deadline;
-use crate::io::{Fault, Leave, Stream};
+use crate::io::{Fault, Leave};
 use crate::proxy::replay::Replay;
 use crate::proxy::splice::{self, Pipes, Splice};
 
+pub(crate) use ends::{Ends, Sink, Source};
 use pace::Pace;
 pub(crate) use pace::{Limit, SLOW};
 
@@ -47,16 +49,6 @@ pub(crate) struct Job {
     pub write: Option<Limit>,
     /// The sink's stream ends with this message, in the same turn in which its last byte is sent.
     pub ends_stream: bool,
-}
-
-/// What a pump works between; one connection's parts, lent for a poll.
-pub(crate) struct Ends<'a> {
-    pub from: &'a Stream,
-    /// What was received of `from` and not used yet.
-    pub input: &'a mut Buffer,
-    pub to: &'a Stream,
-    pub deadline: &'a Deadline,
-    pub pipes: &'a Rc<Pipes>,
 }
 
 /// Where a fault was met. Of a passed limit this says who noticed it; its phase says whose it was.
@@ -100,6 +92,8 @@ pub(crate) struct Pump {
     decoded: bool,
     /// The sink's framing is closed.
     framed: bool,
+    /// Trailers that came beside the source's bytes.
+    apart: Option<Box<Head>>,
     /// Keeps what is used up of the source, for as long as it has room.
     replay: Option<Box<Replay>>,
     splice: Splicing,
@@ -134,6 +128,7 @@ impl Pump {
             ahead: None,
             decoded: matches!(job.body, Body::None | Body::Length(0)),
             framed: !chunked,
+            apart: None,
             replay: None,
             splice: if chunked { Splicing::Never } else { Splicing::No },
             ends_stream: job.ends_stream,
@@ -162,7 +157,11 @@ impl Pump {
     }
 
     /// Moves what can be moved. Ready when the last byte was handed to the sink's socket.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), PumpError>> {
+    pub(crate) fn poll<F: Source, T: Sink>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, F, T>,
+    ) -> Poll<Result<(), PumpError>> {
         for _ in 0..ROUNDS {
             if matches!(self.splice, Splicing::Yes(_)) {
                 ready!(self.poll_splice(cx, ends))?;
@@ -217,6 +216,11 @@ impl Pump {
         self.writing.is_slow()
     }
 
+    /// The trailers of the whole body, which a framing without room for them left out.
+    pub(crate) fn trailers(&self) -> Option<&Head> {
+        self.decoder.trailers().or(self.apart.as_deref())
+    }
+
     /// Takes its limits off `deadline`: both sides may take their time from now on.
     pub(crate) fn lift_limits(&mut self, deadline: &Deadline) {
         self.reading.lift(deadline);
@@ -243,7 +247,7 @@ impl Pump {
         }
         if self.decoded && self.piece == 0 && !self.framed {
             self.framed = true;
-            last_chunk(self.decoder.trailers(), self.out.tail());
+            last_chunk(self.decoder.trailers().or(self.apart.as_deref()), self.out.tail());
         }
         Ok(())
     }
@@ -301,10 +305,14 @@ impl Pump {
     }
 
     /// Sends everything gathered.
-    fn poll_flush(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+    fn poll_flush<F: Source, T: Sink>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, F, T>,
+    ) -> Poll<Result<(), Fault>> {
         while self.unsent() > 0 {
             let parts = [self.out.filled(), &ends.input.filled()[..self.piece], self.tail];
-            let is_last = self.ends_stream && self.decoded && self.framed;
+            let is_last = self.ends_stream && self.decoded && self.framed && !self.has_more();
             let leave = if is_last { Leave::WithTheEnd } else { Leave::Now };
             let Poll::Ready(sent) = ends.to.poll_write(cx, ends.deadline, parts, leave) else {
                 self.writing.wait_for_taking(ends.to, ends.deadline);
@@ -317,6 +325,11 @@ impl Pump {
         }
         self.out.release();
         Poll::Ready(Ok(()))
+    }
+
+    /// Trailers follow the last byte, apart from it.
+    fn has_more(&self) -> bool {
+        self.framing == Framing::Close && self.trailers().is_some()
     }
 
     fn take_sent(&mut self, sent: usize, input: &mut Buffer) {
@@ -344,7 +357,11 @@ impl Pump {
     }
 
     /// Receives more. While there is nothing to receive, no memory is held.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), Fault>> {
+    fn poll_fill<F: Source, T: Sink>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, F, T>,
+    ) -> Poll<Result<(), Fault>> {
         let Poll::Ready(received) = self.poll_receive(cx, ends) else {
             ends.input.release();
             self.reading.wait(ends.deadline);
@@ -356,11 +373,16 @@ impl Pump {
             // RFC 9112 8: a body that was cut short of its length or last chunk is incomplete, never shorter.
             self.decoder.finish().map_err(|_| Fault::Closed)?;
             self.decoded = true;
+            self.apart = ends.from.trailers();
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_receive(&self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<usize, Fault>> {
+    fn poll_receive<F: Source, T: Sink>(
+        &self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, F, T>,
+    ) -> Poll<Result<usize, Fault>> {
         ready!(ends.from.poll_readable(cx, ends.deadline))?;
         match self.decoder.remaining() {
             Some(left) if left <= SMALL as u64 => ends.input.need_small(),
@@ -372,18 +394,25 @@ impl Pump {
     }
 
     /// Whether the kernel can move what comes next: raw bytes, enough of them, nothing of them here already.
-    fn may_splice(&self, ends: &Ends<'_>) -> bool {
+    fn may_splice<F: Source, T: Sink>(&self, ends: &Ends<'_, F, T>) -> bool {
         matches!(self.splice, Splicing::No)
+            && ends.sockets().is_some()
             && self.replay.is_none()
             && ends.input.is_empty()
             && self.decoder.remaining().is_some_and(|left| left >= splice::WORTHWHILE)
     }
 
     /// Moves one pipe's fill, in or out.
-    fn poll_splice(&mut self, cx: &mut Context<'_>, ends: &mut Ends<'_>) -> Poll<Result<(), PumpError>> {
-        let Splicing::Yes(splice) = &mut self.splice else { return Poll::Ready(Ok(())) };
+    fn poll_splice<F: Source, T: Sink>(
+        &mut self,
+        cx: &mut Context<'_>,
+        ends: &mut Ends<'_, F, T>,
+    ) -> Poll<Result<(), PumpError>> {
+        let (Splicing::Yes(splice), Some((from, to))) = (&mut self.splice, ends.sockets()) else {
+            return Poll::Ready(Ok(()));
+        };
         if splice.held() > 0 {
-            let Poll::Ready(sent) = splice.poll_out(cx, ends.deadline, ends.to) else {
+            let Poll::Ready(sent) = splice.poll_out(cx, ends.deadline, to) else {
                 self.writing.wait_for_taking(ends.to, ends.deadline);
                 return Poll::Pending;
             };
@@ -392,7 +421,7 @@ impl Pump {
             self.sent += sent as u64;
         } else {
             let left = self.decoder.remaining().unwrap_or(0);
-            let Poll::Ready(received) = splice.poll_in(cx, ends.deadline, ends.from, left) else {
+            let Poll::Ready(received) = splice.poll_in(cx, ends.deadline, from, left) else {
                 self.reading.wait(ends.deadline);
                 return Poll::Pending;
             };

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::ends::Sink;
 use crate::clock::{self, Deadline, Phase};
-use crate::io::Stream;
 
 /// Slower than this for long isn't a slow network, but somebody who holds a connection on purpose (bytes a second).
 const LOWEST_RATE: i64 = 240;
@@ -68,7 +68,7 @@ impl Pace {
     }
 
     /// [`Pace::wait`] for a sink whose socket is full; what it takes of that counts.
-    pub(super) fn wait_for_taking(&mut self, to: &Stream, deadline: &Deadline) {
+    pub(super) fn wait_for_taking(&mut self, to: &impl Sink, deadline: &Deadline) {
         let first = self.waiting_since.is_none();
         if self.limit.is_some() && (first || self.taking.looks != deadline.looks()) {
             self.look(clock::now(), to.queued(), deadline);
