@@ -21,6 +21,7 @@ mod worker;
 mod datagram;
 mod filter;
 mod http;
+mod http2;
 mod listener;
 mod probe;
 mod proxy;

@@ -56,6 +56,7 @@ impl ListenerCell {
     /// From now on answers close their connections, and waiting ones have until `idle_until` for another request.
     pub(crate) fn close(&self, idle_until: Option<Instant>) {
         self.closing.set(true);
+        self.connections.look(clock::now());
         if let Some(at) = idle_until {
             self.connections.shorten_idle(at);
         }

@@ -25,6 +25,7 @@ use crate::clock::{self, Wheel};
 use crate::datagram::{Datagrams, Receiver};
 use crate::engine::{Question, Shared};
 use crate::http::SessionPool;
+use crate::http2::Outbox;
 use crate::listener::{Acceptor, Bound, Shedding};
 use crate::proxy::splice::Pipes;
 use crate::published::{ListenerCell, Place, Published};
@@ -42,6 +43,7 @@ pub(crate) struct Worker {
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) pipes: Rc<Pipes>,
     pub(crate) datagrams: Rc<Datagrams>,
+    pub(crate) outbox: Rc<Outbox>,
     pub(crate) sessions: SessionPool,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) telemetry: telemetry::Local,
@@ -158,6 +160,7 @@ async fn serve(index: usize, shared: Arc<Shared>, mut letters: UnboundedReceiver
     tokio::task::spawn_local(Rc::clone(&worker.upstreams).run());
     tokio::task::spawn_local(Rc::clone(worker.telemetry.log()).run());
     tokio::task::spawn_local(Rc::clone(&worker.datagrams).run());
+    tokio::task::spawn_local(Rc::clone(&worker.outbox).run());
     while let Some(Letter { command, obeyed }) = letters.recv().await {
         if matches!(command, Command::Exit) {
             break;
@@ -185,6 +188,7 @@ impl Worker {
             buffers,
             pipes: Pipes::new(),
             datagrams: Rc::default(),
+            outbox: Rc::default(),
             sessions: SessionPool::default(),
             rng: RefCell::new(Rng(fastrand::Rng::new())),
             telemetry: telemetry::Local::new(log),

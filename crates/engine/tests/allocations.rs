@@ -104,7 +104,7 @@ fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
                 "backlog": 128, "fast_open": false, "keepalive_ms": null, "mode": null, "transparent": false,
             },
             "http": {
-                "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
+                "versions": ["http1"], "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,
             },
             "trusted": ["10.0.0.0/8"], "accept_proxy": "none", "protocol": "http", "max_connections": null, "max_connections_per_client": null,

@@ -37,7 +37,7 @@ pub use algorithm::KeyPart;
 pub use census::Census;
 pub use check::{Expectation, HealthCheck, HttpProbe, Mismatch, Probe};
 pub use error::SpecError;
-pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketOptions};
+pub use listener::{Explanation, HttpOptions, Listener, ListenerTimeouts, SocketOptions, Versions};
 pub use networks::{Networks, NotANetwork};
 pub use plan::{Checked, Plan};
 pub use pool::{Backend, IdleOptions, MAX_WEIGHT, Membership, Pool, QueueOptions};

@@ -61,6 +61,8 @@ pub struct SocketOptions {
 /// What requests may look like and how they are treated.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
+    /// What is spoken.
+    pub versions: Versions,
     /// Size and number of header fields.
     pub limits: Limits,
     /// Bytes of a request's body, where its route says nothing else.
@@ -71,6 +73,17 @@ pub struct HttpOptions {
     pub via: Option<Box<[u8]>>,
     /// A client's FIN before its answer counts as gone.
     pub abort_on_close: bool,
+}
+
+/// Which versions of HTTP a listener's clients speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Versions {
+    /// HTTP/1.1, and 1.0.
+    Http1,
+    /// HTTP/2, from the first byte on.
+    Http2,
+    /// Either, as each client begins.
+    Both,
 }
 
 /// How long clients may take.
@@ -118,6 +131,7 @@ impl Listener {
         check_binds(spec, at, errors);
         check_limits(spec, at, errors);
         check_protocol(spec, at, errors);
+        check_versions(spec, at, errors);
         let trusted = trusted(spec, at, errors);
         let http = http_options(&spec.http);
         let routes = Route::build_all(spec, at, pools, errors);
@@ -155,11 +169,20 @@ impl Listener {
 
 fn http_options(spec: &spec::HttpOptions) -> HttpOptions {
     HttpOptions {
+        versions: versions(&spec.versions),
         limits: Limits { max_bytes: spec.max_header_bytes as usize, max_fields: spec.max_headers as usize },
         max_body: spec.max_body_bytes,
         encoded_slashes: encoded_slashes(spec.encoded_slashes),
         via: spec.via.as_ref().map(|pseudonym| pseudonym.as_bytes().into()),
         abort_on_close: spec.abort_on_close,
+    }
+}
+
+fn versions(spec: &[spec::HttpVersion]) -> Versions {
+    match (spec.contains(&spec::HttpVersion::Http1), spec.contains(&spec::HttpVersion::Http2)) {
+        (_, false) => Versions::Http1,
+        (false, true) => Versions::Http2,
+        (true, true) => Versions::Both,
     }
 }
 
@@ -250,6 +273,12 @@ fn check_udp(spec: &spec::Listener, udp: spec::UdpOptions, at: Place<'_>, errors
         if limit == Some(0) {
             errors.add(at.key(key), "must be at least 1");
         }
+    }
+}
+
+fn check_versions(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
+    if spec.http.versions.is_empty() {
+        errors.add(at.key("http").key("versions"), "a listener speaks at least one version");
     }
 }
 

@@ -172,6 +172,8 @@ pub struct SocketOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpOptions {
+    /// What is spoken.
+    pub versions: Vec<HttpVersion>,
     /// Of the whole head, start line included.
     pub max_header_bytes: u64,
     /// Header fields of a request.
@@ -186,6 +188,16 @@ pub struct HttpOptions {
     pub via: Option<String>,
     /// A client's FIN before its answer counts as gone.
     pub abort_on_close: bool,
+}
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpVersion {
+    /// HTTP/1.1, and 1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// What `%2F` in a path is.

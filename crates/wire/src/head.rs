@@ -10,7 +10,7 @@ mod field;
 use crate::name::Known;
 pub(crate) use field::{Field, Span};
 
-/// The HTTP/1 version a message came in, or is to be treated as (RFC 9110 2.5: a higher minor version is
+/// The version a message came in, or is to be treated as (RFC 9110 2.5: a higher minor version of HTTP/1 is
 /// handled as 1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Version {
@@ -19,6 +19,8 @@ pub enum Version {
     /// HTTP/1.1
     #[default]
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 /// A request's or an answer's start line and fields, in the order received.

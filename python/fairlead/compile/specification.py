@@ -164,6 +164,7 @@ def _socket(socket: Socket) -> Json:
 
 def _http(http: HttpOptions) -> Json:
     return {
+        "versions": list(http.versions),
         "max_header_bytes": http.max_header_size.bytes,
         "max_headers": http.max_headers,
         "max_body_bytes": _bytes(http.max_body_size),

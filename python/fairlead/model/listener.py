@@ -85,8 +85,11 @@ class HttpOptions(Definition):
     """What is accepted as HTTP."""
 
     versions: Annotated[
-        Listed[Annotated[Literal["http1"], Reserved("http2", "http3")]],
-        Field(description="Versions that are spoken."),
+        Listed[Annotated[Literal["http1", "http2"], Reserved("http3")]],
+        Field(
+            description="Versions that are spoken. A client begins with HTTP/2 by prior knowledge (h2c); "
+            "with both versions, its first bytes say which it is."
+        ),
     ] = ("http1",)
     max_header_size: Annotated[
         Size,

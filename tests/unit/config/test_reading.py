@@ -151,8 +151,8 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
             'f.yaml:1:41: listeners.web.protocol: "dns" is not supported in this version',
         ),
         (
-            "{bind: ':0', http: {versions: [http2]}, pool: app}",
-            'f.yaml:1:49: listeners.web.http.versions[0]: "http2" is not supported in this version',
+            "{bind: ':0', http: {versions: [http3]}, pool: app}",
+            'f.yaml:1:49: listeners.web.http.versions[0]: "http3" is not supported in this version',
         ),
         (
             "{bind: [':0', ':0'], pool: app}",

@@ -9,6 +9,8 @@ pub(crate) fn append(head: &mut Head, pseudonym: &[u8], scratch: &mut Vec<u8>) {
     scratch.extend_from_slice(match head.version() {
         Version::Http10 => b"1.0 ",
         Version::Http11 => b"1.1 ",
+        // RFC 9110 2.5: a version without minor ones is named with a 0.
+        Version::Http2 => b"2.0 ",
     });
     scratch.extend_from_slice(pseudonym);
     head.append(b"Via", scratch);

@@ -11,24 +11,25 @@ use fairlead_wire::Version;
 use fairlead_wire::http1::Request;
 
 use super::answer::Persistence;
+use super::downstream::Downstream;
 use super::linger;
 use super::session::Session;
 use crate::clock::{self, Deadline, Phase};
 use crate::filter::forwarding::AddressText;
-use crate::io::{Peer, Stream};
+use crate::io::Peer;
 use crate::listener::{Arrival, ConnectionGuard, Told};
 use crate::worker::Worker;
 
 /// What lives as long as the connection. Boxed, because it moves between the task and its session.
 pub(crate) struct Client {
     pub(crate) worker: Rc<Worker>,
-    pub(crate) stream: Stream,
+    pub(crate) downstream: Downstream,
     pub(crate) deadline: Rc<Deadline>,
     /// The address; a Unix socket's peer has none.
     pub(crate) address: Option<IpAddr>,
     pub(crate) address_text: Option<AddressText>,
     /// What a proxy said of it before its first request.
-    pub(crate) told: Option<Box<Told>>,
+    pub(crate) told: Option<Rc<Told>>,
     /// Nothing was asked yet.
     pub(crate) fresh: bool,
     /// Empty lines since the last request that were let go, so that the connection could wait without a buffer.
@@ -60,11 +61,11 @@ pub(crate) fn serve(worker: Rc<Worker>, arrival: Arrival) {
     };
     let client = Box::new(Client {
         worker,
-        stream,
+        downstream: Downstream::Http1(stream),
         deadline,
         address,
         address_text: address.map(AddressText::new),
-        told,
+        told: told.map(Rc::from),
         fresh: true,
         empty_lines: 0,
         guard,
@@ -117,7 +118,7 @@ impl Connection {
         loop {
             match self {
                 Self::Waiting(client) => {
-                    let readable = ready!(client.stream.poll_readable(cx, &client.deadline));
+                    let readable = ready!(client.downstream.poll_readable(cx, &client.deadline));
                     client.deadline.clear(Phase::Idle);
                     if readable.is_err() {
                         // A connection that closes without a word: nothing was asked.
@@ -155,12 +156,15 @@ impl Connection {
             match next {
                 Next::Idle => *self = Self::waiting(client),
                 // What was kept back to leave with the end must leave before closing finds something unread, and resets.
-                Next::Close => _ = client.stream.shutdown_write(),
+                Next::Close => _ = client.downstream.socket().shutdown_write(),
                 Next::Linger => {
-                    let drain = Box::pin(async move { linger::drain(&client).await });
+                    let drain = Box::pin(async move {
+                        let Client { downstream, deadline, worker, .. } = &*client;
+                        linger::drain(downstream.socket(), deadline, &worker.buffers).await;
+                    });
                     *self = Self::Lingering(Box::new(Lingering { worker, drain }));
                 }
-                Next::Cut => client.stream.reset_on_close(),
+                Next::Cut => client.downstream.socket().reset_on_close(),
             }
         }
     }
@@ -186,10 +190,20 @@ impl Connection {
 }
 
 impl Client {
+    /// Something of a final answer was sent, apart from what a pump counts: no other can take its place.
+    pub(crate) fn has_answer(&self) -> bool {
+        match &self.downstream {
+            Downstream::Http1(_) => false,
+            Downstream::Http2(call) => call.has_answer(),
+        }
+    }
+
     /// What becomes of the connection after the answer to `request`, if its messages are delimited so that it is
     /// `reusable`.
     pub(crate) fn persistence(&self, request: &Request, version: Version, reusable: bool) -> Persistence {
-        if !reusable || !request.persistent || self.guard.listener().closing() {
+        // A stream of HTTP/2 has one request. What becomes of its connection is decided there.
+        let one_only = matches!(self.downstream, Downstream::Http2(_));
+        if !reusable || one_only || !request.persistent || self.guard.listener().closing() {
             Persistence::Close
         } else if version == Version::Http10 {
             Persistence::KeepTold

@@ -5,6 +5,7 @@ use std::time::Instant;
 use fairlead_wire::http1::{self, Request, parse};
 
 use super::connection::Client;
+use super::downstream::Downstream;
 use super::failure::Failure;
 use crate::clock::{self, Phase};
 use crate::io::Fault;
@@ -29,6 +30,11 @@ pub(super) async fn read(
     exchange: &mut Exchange,
 ) -> Result<Request, NoRequest> {
     let limits = &listener.plan.http.limits;
+    if let Downstream::Http2(call) = &client.downstream {
+        exchange.account.begin(clock::now());
+        let read = call.read(limits, &mut exchange.request);
+        return read.map_err(|refusal| NoRequest::Refused(Failure::refused(refusal)));
+    }
     let mut scan = http1::Scan::default();
     let mut started: Option<Instant> = None;
     loop {
@@ -70,7 +76,7 @@ pub(super) async fn read(
             return Err(NoRequest::Refused(Failure::HEAD_TOO_LARGE));
         }
         let nothing_yet = exchange.from_client.is_empty();
-        match client.stream.read(&client.deadline, &mut exchange.from_client).await {
+        match client.downstream.socket().read(&client.deadline, &mut exchange.from_client).await {
             Ok(0) if nothing_yet => return Err(NoRequest::Closed),
             Ok(0) => return Err(NoRequest::Refused(Failure::HEAD_INCOMPLETE)),
             Ok(_) => {}

@@ -1,10 +1,12 @@
 //! Closing without taking the answer away: while bytes of a request are unread, closing resets the connection, and a
 //! reset makes the client's system throw away what of the answer it hasn't read (RFC 9112 9.6).
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::connection::Client;
-use crate::clock::{self, Phase};
+use crate::buffer::Buffers;
+use crate::clock::{self, Deadline, Phase};
+use crate::io::Stream;
 
 /// For so long what the client still sends is thrown away. Long enough for an answer to cross the world and be read.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -13,21 +15,21 @@ const LIMIT: Duration = Duration::from_secs(5);
 const MOST: usize = 16 * 1024 * 1024;
 
 /// Says that nothing more comes, and reads until the client has nothing more either.
-pub(super) async fn drain(client: &Client) {
-    if client.stream.shutdown_write().is_err() {
+pub(crate) async fn drain(stream: &Stream, deadline: &Deadline, buffers: &Rc<Buffers>) {
+    if stream.shutdown_write().is_err() {
         return;
     }
-    client.deadline.set(Phase::Idle, clock::now() + LIMIT);
-    let mut buffer = client.worker.buffers.buffer();
+    deadline.set(Phase::Idle, clock::now() + LIMIT);
+    let mut buffer = buffers.buffer();
     let mut thrown_away = 0;
     while thrown_away < MOST {
         // The client may be silent until the limit: it is waited for without a buffer.
         buffer.release();
-        if client.stream.readable(&client.deadline).await.is_err() {
+        if stream.readable(deadline).await.is_err() {
             return;
         }
         buffer.need_large();
-        match client.stream.read(&client.deadline, &mut buffer).await {
+        match stream.read(deadline, &mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(received) => thrown_away += received,
         }

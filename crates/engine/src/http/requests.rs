@@ -7,6 +7,7 @@ use fairlead_wire::http1::{Body, Decoder, Limits, Request};
 use super::admission::{self, Refused, Verdict};
 use super::answer::{self, Persistence};
 use super::connection::{Client, Next};
+use super::downstream::Downstream;
 use super::failure::Failure;
 use super::head::{self, NoRequest};
 use crate::buffer::Buffer;
@@ -163,8 +164,12 @@ async fn last_hop(
 
 /// Sends an answer of our own.
 async fn give(client: &Client, listener: &LocalListener, out: Buffer, persistence: Persistence) -> Next {
+    let socket = match &client.downstream {
+        Downstream::Http1(socket) => socket,
+        Downstream::Http2(call) => return call.give(out.filled()).map_or(Next::Cut, |()| Next::Close),
+    };
     client.deadline.set(Phase::Write, clock::now() + listener.plan.timeouts.write);
-    let given = client.stream.write_all(&client.deadline, out.filled()).await;
+    let given = socket.write_all(&client.deadline, out.filled()).await;
     client.deadline.clear(Phase::Write);
     match given {
         Err(_) => Next::Cut,

@@ -38,14 +38,14 @@ impl Default for SessionPool {
 
 impl SessionPool {
     /// A session for one busy spell of `client`.
-    pub(super) fn start(&self, buffers: &Rc<Buffers>, client: Box<Client>) -> Session {
+    pub(crate) fn start(&self, buffers: &Rc<Buffers>, client: Box<Client>) -> Session {
         let session = self.free.borrow_mut().pop().unwrap_or_else(|| Session::new(buffers));
         session.0.desk.work.set(Some(client));
         session
     }
 
     /// Takes back a session whose spell is over.
-    pub(super) fn give_back(&self, session: Session) {
+    pub(crate) fn give_back(&self, session: Session) {
         let mut free = self.free.borrow_mut();
         if free.len() < KEPT {
             free.push(session);
@@ -61,7 +61,7 @@ struct Desk {
 
 /// One session, a single word for who holds it. Dropped in the middle of a spell it drops the client, the exchange and all
 /// they hold.
-pub(super) struct Session(Box<Parts>);
+pub(crate) struct Session(Box<Parts>);
 
 struct Parts {
     desk: Rc<Desk>,
@@ -76,7 +76,7 @@ impl Session {
     }
 
     /// Runs requests until the client has no more of them, and hands it back.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Box<Client>, Next)> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Box<Client>, Next)> {
         match self.0.life.as_mut().poll(cx) {
             Poll::Pending => self.0.desk.done.take().map_or(Poll::Pending, Poll::Ready),
             Poll::Ready(never) => match never {},

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use fairlead_balance::limit::Refused;
 use fairlead_plan as plan;
+use fairlead_plan::Versions;
 use fairlead_plan::spec::{AcceptProxy, Protocol};
 
 use super::announced::{self, Told};
@@ -12,7 +13,7 @@ use super::shed::{self, Shed};
 use crate::io::{Peer, Stream};
 use crate::published::LocalListener;
 use crate::worker::Worker;
-use crate::{http, stream};
+use crate::{http, http2, stream};
 
 /// A connection that was accepted.
 pub(crate) struct Arrival {
@@ -45,7 +46,13 @@ impl Arrival {
         };
         let (counter, why) = match limit {
             Ok(()) if worker.shared.is_short_of_memory() => (&counters.refused_memory, Shed::Memory),
-            Ok(()) if protocol == Protocol::Http => return http::serve(Rc::clone(worker), self),
+            Ok(()) if protocol == Protocol::Http => {
+                return match listener.plan.http.versions {
+                    Versions::Http1 => http::serve(Rc::clone(worker), self),
+                    Versions::Http2 => http2::serve(Rc::clone(worker), self),
+                    Versions::Both => http2::recognise(Rc::clone(worker), self),
+                };
+            }
             Ok(()) => return stream::serve(Rc::clone(worker), self),
             Err(Refused::ClientLimit) => (&counters.refused_per_client, Shed::ClientLimit),
             Err(Refused::TableFull) => (&counters.refused_clients, Shed::TooManyClients),

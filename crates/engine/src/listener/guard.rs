@@ -89,6 +89,13 @@ impl Connections {
         slab.entries.iter().filter(|entry| wanted(entry)).filter_map(|entry| entry.deadline.clone()).collect()
     }
 
+    /// Has every connection look whether its listener closes: one of HTTP/2 tells its client.
+    pub(crate) fn look(&self, now: Instant) {
+        for deadline in self.deadlines(|_| true) {
+            deadline.look_at(now);
+        }
+    }
+
     /// Connections that wait for a request have until `at` at the most.
     pub(crate) fn shorten_idle(&self, at: Instant) {
         for deadline in self.deadlines(|_| true) {
@@ -145,8 +152,17 @@ pub(crate) struct ConnectionGuard {
     slot: u32,
     /// Its place in its client's count.
     client: Option<Held>,
-    /// It is a session of datagrams.
-    session: bool,
+    counts: Counts,
+}
+
+/// What a guard is counted as.
+#[derive(Clone, Copy)]
+enum Counts {
+    Connection,
+    /// A session of datagrams.
+    Session,
+    /// A stream of a connection, which is counted itself.
+    Nothing,
 }
 
 impl ConnectionGuard {
@@ -161,7 +177,7 @@ impl ConnectionGuard {
             Full::Listener => Dropped::MaxSessions,
         })?;
         let mut guard = Self::new(cell);
-        guard.session = true;
+        guard.counts = Counts::Session;
         guard.is_of(listener, client).map_err(|refused| match refused {
             Refused::ClientLimit => Dropped::ClientLimit,
             Refused::TableFull => Dropped::Clients,
@@ -172,7 +188,13 @@ impl ConnectionGuard {
     /// Takes over the place that was taken of the listener's.
     pub(super) fn new(cell: &Rc<ListenerCell>) -> Self {
         let slot = cell.connections().add();
-        Self { cell: Rc::clone(cell), slot, client: None, session: false }
+        Self { cell: Rc::clone(cell), slot, client: None, counts: Counts::Connection }
+    }
+
+    /// For a stream of this connection: reachable by itself, and not counted.
+    pub(crate) fn beside(&self) -> Self {
+        let slot = self.cell.connections().add();
+        Self { cell: Rc::clone(&self.cell), slot, client: None, counts: Counts::Nothing }
     }
 
     /// Counts it as `client`'s too, if that one may have one more.
@@ -223,10 +245,10 @@ impl Drop for ConnectionGuard {
         if let Some(held) = self.client.take() {
             self.cell.live.client_left(held);
         }
-        if self.session {
-            self.cell.live.leave_session();
-        } else {
-            self.cell.live.leave();
+        match self.counts {
+            Counts::Connection => self.cell.live.leave(),
+            Counts::Session => self.cell.live.leave_session(),
+            Counts::Nothing => {}
         }
     }
 }

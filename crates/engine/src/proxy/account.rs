@@ -102,6 +102,7 @@ impl Account {
             protocol: match head.version() {
                 Version::Http10 => "HTTP/1.0",
                 Version::Http11 => "HTTP/1.1",
+                Version::Http2 => "HTTP/2.0",
             },
             host: head.authority(),
             status: self.status,

@@ -13,6 +13,7 @@ use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
 use crate::filter::{hop_by_hop, via};
+use crate::http::downstream::Downstream;
 use crate::http::failure::Failure;
 use crate::io::Fault;
 use crate::upstream::Connection;
@@ -122,10 +123,16 @@ impl Exchange {
         if let Some(pseudonym) = &listener.plan.http.via {
             via::append(&mut self.answer, pseudonym, &mut self.scratch);
         }
+        let socket = match &client.downstream {
+            Downstream::Http1(socket) => socket,
+            Downstream::Http2(call) => {
+                return call.send_interim(&self.answer).map_err(|_| Failure::CLIENT_GONE);
+            }
+        };
         let mut out = self.from_client.sibling();
         encode::response(&self.answer, Framing::AsIs, out.tail());
         client.deadline.set(Phase::Write, clock::now() + listener.plan.timeouts.write);
-        let written = client.stream.write_all(&client.deadline, out.filled()).await;
+        let written = socket.write_all(&client.deadline, out.filled()).await;
         client.deadline.clear(Phase::Write);
         written.map_err(|fault| match fault {
             Fault::TimedOut(phase) => Failure::timed_out(phase),

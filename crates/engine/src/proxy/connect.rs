@@ -119,9 +119,10 @@ async fn announce(
     slot: &Slot,
     deadline: &Deadline,
 ) -> Result<(), Trouble> {
-    let Client { stream, told, .. } = order.client;
+    let Client { downstream, told, .. } = order.client;
     let mut header = connection.input.sibling();
-    announce::Client { stream, told: told.as_deref(), name: None }.announce(version, header.tail());
+    announce::Client { stream: downstream.socket(), told: told.as_deref(), name: None }
+        .announce(version, header.tail());
     match connection.stream.write_all(deadline, header.filled()).await {
         Ok(()) => Ok(()),
         Err(Fault::TimedOut(phase)) => Err(Failure::timed_out(phase).into()),

@@ -204,7 +204,7 @@ impl Exchange {
         if let Some(affinity) = &route.pool.plan.affinity {
             self.recognise(affinity);
         }
-        let mut gone = pin!(client.stream.gone(listener.plan.http.abort_on_close));
+        let mut gone = pin!(client.downstream.gone(listener.plan.http.abort_on_close));
         let mut attempts = super::retry::attempts(order, self.request.method());
         let mut found = None;
         loop {

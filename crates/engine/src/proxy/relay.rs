@@ -8,15 +8,17 @@ use fairlead_wire::Version;
 use fairlead_wire::http1::{Body, Framing, Response, encode};
 
 use super::exchange::{Ended, Exchange, Gone, Order, Trial};
-use super::pump::{Ends, Job, Limit, Pump, PumpError, Side};
+use super::pump::{Ends, Job, Limit, Pump, PumpError, Side, Sink};
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
 use crate::filter::{date, hop_by_hop, via};
 use crate::http::answer::Persistence;
-use crate::http::connection::Next;
+use crate::http::connection::{Client, Next};
+use crate::http::downstream::Downstream;
 use crate::http::failure::Failure;
-use crate::io::Fault;
+use crate::io::{Fault, Stream};
 use crate::telemetry::Blame;
+use crate::upstream::Connection;
 
 impl Exchange {
     /// Gives the answer whose head is in `self.answer` to the client. Fails only while nothing of it was sent.
@@ -32,14 +34,19 @@ impl Exchange {
         // What of a body is still missing can't be told from a next request any more once the answer is over.
         let reusable = trial.sending.is_read() && framing != Framing::Close;
         let persistence = order.client.persistence(&order.request, self.request.version(), reusable);
-        let head = self.compose(order, framing, persistence);
+        let head = self.compose(order, framing, persistence)?;
         let mut pump = Pump::new(&job(order, response.body, framing, persistence), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
         self.count(&trial, &pump, response.len);
         judge(order, &mut trial, &pump, relayed.err());
         match relayed {
-            Ok(()) => Ok(Ended::Answered(self.conclude(order, trial, response, persistence))),
-            Err(failure) if pump.sent() == 0 && !failure.is_silent() => Err(failure),
+            Ok(()) => {
+                order.client.downstream.finish(pump.trailers());
+                Ok(Ended::Answered(self.conclude(order, trial, response, persistence)))
+            }
+            Err(failure) if pump.sent() == 0 && !order.client.has_answer() && !failure.is_silent() => {
+                Err(failure)
+            }
             Err(failure) => {
                 pump.lift_limits(&order.client.deadline);
                 self.account.cut(failure);
@@ -57,13 +64,18 @@ impl Exchange {
             (Body::None, _) => Framing::AsIs,
             (Body::Length(length), _) => Framing::Length(length),
             (Body::Chunked | Body::Close, Version::Http11) => Framing::Chunked,
-            // RFC 9112 6.1: HTTP/1.0 has no chunks.
-            (Body::Chunked | Body::Close, Version::Http10) => Framing::Close,
+            // RFC 9112 6.1: HTTP/1.0 has no chunks. HTTP/2 needs none: a stream says how it ended.
+            (Body::Chunked | Body::Close, Version::Http10 | Version::Http2) => Framing::Close,
         }
     }
 
-    /// The head as the client gets it.
-    fn compose(&mut self, order: &Order<'_>, framing: Framing, persistence: Persistence) -> Buffer {
+    /// The head as the client gets it: to be sent with the first bytes of the body, or, by HTTP/2, sent already.
+    fn compose(
+        &mut self,
+        order: &Order<'_>,
+        framing: Framing,
+        persistence: Persistence,
+    ) -> Result<Buffer, Failure> {
         let Self { answer, scratch, from_client, .. } = self;
         // RFC 9110 15.5.22: this one says to which protocol the client has to switch.
         let required = answer.status() == 426 && hop_by_hop::may_upgrade(answer);
@@ -72,12 +84,16 @@ impl Exchange {
         if let Some(pseudonym) = &order.listener.plan.http.via {
             via::append(answer, pseudonym, scratch);
         }
+        let mut out = from_client.sibling();
+        if let Downstream::Http2(call) = &order.client.downstream {
+            call.begin(answer, framing, scratch).map_err(|_| Failure::CLIENT_GONE)?;
+            return Ok(out);
+        }
         if let Some(option) = persistence.option() {
             answer.append(b"Connection", option);
         }
-        let mut out = from_client.sibling();
         encode::response(answer, framing, out.tail());
-        out
+        Ok(out)
     }
 
     /// Ready when the answer's last byte was handed to the client's socket.
@@ -90,14 +106,11 @@ impl Exchange {
     ) -> Result<(), Failure> {
         let client = order.client;
         poll_fn(|cx| {
-            let mut ends = Ends {
-                from: &trial.connection.stream,
-                input: &mut trial.connection.input,
-                to: &client.stream,
-                deadline: &client.deadline,
-                pipes: &client.worker.pipes,
+            let moved = match &client.downstream {
+                Downstream::Http1(to) => pump.poll(cx, &mut ends(client, &mut trial.connection, to)),
+                Downstream::Http2(to) => pump.poll(cx, &mut ends(client, &mut trial.connection, &**to)),
             };
-            if let Poll::Ready(moved) = pump.poll(cx, &mut ends) {
+            if let Poll::Ready(moved) = moved {
                 return Poll::Ready(moved.map_err(answer_fault));
             }
             if trial.sending.is_moving() {
@@ -174,6 +187,11 @@ fn judge(order: &Order<'_>, trial: &mut Trial, pump: &Pump, failure: Option<Fail
         trial.slot.failed();
     }
     trial.settle(order, report);
+}
+
+fn ends<'a, T: Sink>(client: &'a Client, from: &'a mut Connection, to: &'a T) -> Ends<'a, Stream, T> {
+    let Connection { stream, input, .. } = from;
+    Ends { from: stream, input, to, deadline: &client.deadline, pipes: &client.worker.pipes }
 }
 
 fn job(order: &Order<'_>, body: Body, framing: Framing, persistence: Persistence) -> Job {

@@ -7,10 +7,12 @@ use fairlead_wire::Head;
 use fairlead_wire::http1::{Body, Framing, encode};
 
 use super::exchange::Order;
-use super::pump::{Ends, Job, Limit, Pump, PumpError, SLOW, Side};
+use super::pump::{Ends, Job, Limit, Pump, PumpError, SLOW, Side, Source};
 use super::replay::Replay;
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
+use crate::http::connection::Client;
+use crate::http::downstream::Downstream;
 use crate::http::failure::Failure;
 use crate::io::{Fault, Stream};
 
@@ -89,23 +91,19 @@ impl Sending {
                 State::Moving => {}
                 State::Waiting => {
                     // A client may send its body unasked (RFC 9110 10.1.1).
-                    ready!(client.stream.poll_readable(cx, &client.deadline)).map_err(client_fault)?;
+                    ready!(client.downstream.poll_readable(cx, &client.deadline)).map_err(client_fault)?;
                     self.go_on(order, received);
                 }
                 State::Sent | State::Stopped => return Poll::Ready(Ok(())),
             }
-            let mut ends = Ends {
-                from: &client.stream,
-                input: received,
-                to,
-                deadline: &client.deadline,
-                pipes: &client.worker.pipes,
+            let moved = match &client.downstream {
+                Downstream::Http1(from) => self.pump.poll(cx, &mut ends(client, from, received, to)),
+                Downstream::Http2(from) => self.pump.poll(cx, &mut ends(client, &**from, received, to)),
             };
-            let polled = self.pump.poll(cx, &mut ends);
             if let Some(limit) = order.route.plan.retry.per_try {
-                self.time_try(limit, polled.is_pending(), order);
+                self.time_try(limit, moved.is_pending(), order);
             }
-            match ready!(polled) {
+            match ready!(moved) {
                 Ok(()) if self.held_back.is_some() => self.settle(State::Waiting, order),
                 Ok(()) => self.settle(State::Sent, order),
                 Err(PumpError { side: Side::From, fault }) => return Poll::Ready(Err(client_fault(fault))),
@@ -197,8 +195,8 @@ impl Sending {
         self.pump.keeps()
             || match body {
                 Body::None => true,
-                Body::Length(_) => self.pump.payload() == 0,
-                Body::Chunked | Body::Close => self.held_back.is_some(),
+                Body::Length(_) | Body::Close => self.pump.payload() == 0,
+                Body::Chunked => self.held_back.is_some(),
             }
     }
 
@@ -233,14 +231,24 @@ impl Sending {
     }
 }
 
+fn ends<'a, F: Source>(
+    client: &'a Client,
+    from: &'a F,
+    input: &'a mut Buffer,
+    to: &'a Stream,
+) -> Ends<'a, F, Stream> {
+    Ends { from, input, to, deadline: &client.deadline, pipes: &client.worker.pipes }
+}
+
 fn job(order: &Order<'_>) -> Job {
     let body = order.request.body;
     Job {
         body,
         framing: match body {
             Body::Length(length) => Framing::Length(length),
-            Body::Chunked => Framing::Chunked,
-            Body::None | Body::Close => Framing::AsIs,
+            // Without a length: in chunks, or up to the end of a stream.
+            Body::Chunked | Body::Close => Framing::Chunked,
+            Body::None => Framing::AsIs,
         },
         trailers: order.listener.plan.http.limits,
         max_body: order.route.plan.max_body,

@@ -49,7 +49,7 @@ impl Exchange {
             Terms { deadline: &client.deadline, idle: route.pool.plan.tunnel, pipes: &client.worker.pipes };
         let own = self.from_client.sibling();
         let summary = tunnel::run(
-            End { stream: &client.stream, input: &mut self.from_client, first: own },
+            End { stream: client.downstream.socket(), input: &mut self.from_client, first: own },
             End { stream: &connection.stream, input: &mut connection.input, first },
             &terms,
             |_| {},

@@ -220,6 +220,12 @@ pub(crate) struct ListenerCounters {
     pub(crate) refused_descriptors: Counter,
     /// Nobody trusted said in PROXY whose they are.
     pub(crate) refused_proxy: Counter,
+    /// Connections that speak HTTP/2, of those that were accepted.
+    pub(crate) http2_connections: Counter,
+    /// Requests that came by them.
+    pub(crate) http2_requests: Counter,
+    /// Those that were closed because their client asked for more than requests.
+    pub(crate) http2_floods: Counter,
     sessions: OnceLock<Box<SessionCounters>>,
     datagrams: OnceLock<Box<DatagramCounters>>,
     /// Every answer, also those without a route.

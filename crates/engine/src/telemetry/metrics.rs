@@ -2,6 +2,7 @@
 //! codes by their table.
 
 mod affinity;
+mod http2;
 mod pools;
 mod sessions;
 
@@ -174,6 +175,7 @@ fn listeners(shared: &Shared, page: &mut Page) {
         series.iter().for_each(|counters| counters.duration.add_to(&mut distribution));
         histogram(page, "fairlead_request_duration_seconds", name, &distribution);
     }
+    http2::render(&all, page);
     sessions::render(&all, page);
 }
 

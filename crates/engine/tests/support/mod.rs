@@ -47,7 +47,7 @@ pub(crate) fn listener(name: &str, binds: &[Value]) -> Value {
             "backlog": 4096, "fast_open": false, "keepalive_ms": 60_000, "mode": null, "transparent": false,
         },
         "http": {
-            "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
+            "versions": ["http1"], "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
             "encoded_slashes": "keep", "via": null, "abort_on_close": false,
         },
         "trusted": [], "accept_proxy": "none", "protocol": "http",

@@ -57,7 +57,7 @@ fn read_list<'a>(
 fn begin(status: Option<u16>, begun: &mut bool, head: &mut Head) -> Result<(), Refusal> {
     if !std::mem::replace(begun, true) {
         let status = status.ok_or(Refusal::malformed("no :status", CLAUSE))?;
-        head.start_response(status, &[], Version::Http11);
+        head.start_response(status, &[], Version::Http2);
     }
     Ok(())
 }

@@ -128,7 +128,7 @@ impl<'a> Pseudo<'a> {
             return Err(Refusal::malformed("method isn't a token", "RFC 9110 9.1"));
         }
         // For the log, should anything else be refused.
-        head.start_request(method, &[], Version::Http11);
+        head.start_request(method, &[], Version::Http2);
         if let Some(authority) = self.authority {
             if authority.is_empty() {
                 return Err(Refusal::malformed("empty :authority", CLAUSE));
@@ -153,7 +153,7 @@ impl<'a> Pseudo<'a> {
             }
             Some(_) => b"GET",
         };
-        head.start_request(method, path, Version::Http11);
+        head.start_request(method, path, Version::Http2);
         if let Some(authority) = self.authority {
             head.append(b"Host", authority);
         }

@@ -5,6 +5,7 @@ mod affinity;
 mod bodies;
 mod failures;
 mod forwarding;
+mod http2;
 mod interim;
 mod leaving;
 mod limits;
@@ -150,7 +151,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
                 "backlog": 128, "fast_open": false, "keepalive_ms": null, "mode": null, "transparent": false,
             },
             "http": {
-                "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
+                "versions": ["http1"], "max_header_bytes": 65_536, "max_headers": 128, "max_body_bytes": null,
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,
             },
             "trusted": [], "accept_proxy": "none", "protocol": "http", "max_connections": null, "max_connections_per_client": null,

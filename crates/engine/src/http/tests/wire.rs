@@ -69,6 +69,16 @@ impl Wire {
         String::from_utf8(self.received.drain(..end).collect()).expect("text")
     }
 
+    /// The next head, unless it ends before.
+    pub(super) fn try_head(&mut self) -> Option<String> {
+        while !self.received.windows(4).any(|window| window == b"\r\n\r\n") {
+            if self.receive().ok()? == 0 {
+                return None;
+            }
+        }
+        Some(self.head())
+    }
+
     /// The next `count` bytes.
     pub(super) fn take(&mut self, count: usize) -> String {
         while self.received.len() < count {
