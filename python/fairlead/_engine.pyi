@@ -7,7 +7,17 @@ Descriptions travel as JSON, because the engine process gets them as JSON too; t
 from collections.abc import Callable
 from typing import TypedDict, final, type_check_only
 
-__all__ = ["Balancer", "Engine", "EngineError", "__version__", "check", "route", "serve", "simulate"]
+__all__ = [
+    "Balancer",
+    "Engine",
+    "EngineError",
+    "__version__",
+    "certificates",
+    "check",
+    "route",
+    "serve",
+    "simulate",
+]
 
 __version__: str
 
@@ -23,6 +33,18 @@ class SpecError(TypedDict):
 
     path: list[str]
     message: str
+
+def certificates(secrets_json: str) -> str:
+    """What certificates say of themselves, or what is wrong with them or their keys. Pure, as `check` is.
+
+    `secrets_json` is `{"certificates": {name: {"cert": PEM, "key": PEM}}}`.
+
+    Returns JSON: name → `{"good": {"names", "not_before", "not_after", "algorithm"}}`, times in seconds since
+    1970, or `{"bad": {"path", "message"}}`, the path as that of a `SpecError`.
+
+    Raises:
+        ValueError: the text isn't a description of secrets at all.
+    """
 
 def check(spec_json: str) -> list[SpecError]:
     """Everything that is wrong with a description; an empty list: an engine would take it.
@@ -145,6 +167,17 @@ class Engine:
 
             Raises: EngineError: it is refused whole, with everything that is wrong; the description before
             is served on. ValueError: the text is no description.
+        """
+
+    def secrets(self, secrets_json: str) -> None:
+        """Take the certificates and keys that listeners ask for; the shape is that of `certificates`.
+
+        Handshakes that begin from now on are made with them. What the configuration that is served needs and
+        the list lacks is kept.
+
+        Raises:
+            EngineError: one of them is no good, and nothing has changed.
+            ValueError: the text is no description of secrets.
         """
 
     def members(self, members_json: str) -> None:

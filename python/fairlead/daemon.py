@@ -28,6 +28,7 @@ from fairlead.control.lock import DirectoryLock
 from fairlead.control.messages import REOPEN_LOGS, MemberList, Settings, Wanted
 from fairlead.control.operate import Operators
 from fairlead.control.reconcile import pinned
+from fairlead.control.renewal import Renewal
 from fairlead.control.secret import keyed
 from fairlead.control.sharing import Sharing
 from fairlead.control.store import Proposal, Running, Store
@@ -88,6 +89,7 @@ class Daemon:
         self._actor = Actor(self._store, self._new_host, self._sharing.take, self._events)
         self._operators = Operators(self._store, self._actor.refresh)
         self._reloading = asyncio.Lock()
+        self._renewal = Renewal(self._store, self._actor.secrets, self._events, self._reloading)
         self._last_reload: ReloadStatus | None = None
         self._numbers = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -195,6 +197,7 @@ class Daemon:
                 tasks.create_task(self._check(), name="checks"),
                 tasks.create_task(self._begin(), name="begin"),
                 tasks.create_task(self._sharing.run(), name="sharing"),
+                tasks.create_task(self._renewal.run(), name="renewal"),
             ]
             await self._actor.run()
             for task in background:
@@ -260,6 +263,7 @@ class Daemon:
             await self._offer(accepted, dict(self._coming))
             self._store.update(members=dict(self._coming))
             self._sharing.use(accepted.configuration)
+            self._renewal.use(accepted)
         except FairleadError:
             if self._store.state.accepted is not None:
                 before = self._configuration
@@ -279,7 +283,12 @@ class Daemon:
         )
         spec = keyed(spec, self._directory)
         proposal = Proposal(
-            number=number, version=version, spec=spec, source=self._source.name, members=members
+            number=number,
+            version=version,
+            spec=spec,
+            source=self._source.name,
+            members=members,
+            secrets=accepted.secrets,
         )
         self._store.update(proposal=proposal)
         state = await self._store.until(lambda state: state.outcome(number))

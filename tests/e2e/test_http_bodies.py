@@ -8,6 +8,7 @@ from support.backend import OK
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 BODY = bytes(range(256)) * 40
 SENT = {

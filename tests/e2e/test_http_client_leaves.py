@@ -8,6 +8,7 @@ from support.backend import OK
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 CONFIGURATION = {"listeners": {"web": {}, "aborting": {"http": {"abort_on_close": True}}}}
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

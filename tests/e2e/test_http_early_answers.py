@@ -8,6 +8,7 @@ from support.backend import OK
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 REFUSAL = b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"
 

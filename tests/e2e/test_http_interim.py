@@ -6,6 +6,7 @@ from support.backend import OK, answering
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 WAITING = b"POST /in HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
 

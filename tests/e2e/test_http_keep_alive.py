@@ -9,6 +9,7 @@ from support.backend import OK, answering, closing_after
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 
 def _get(path: str, *fields: str) -> bytes:

@@ -6,6 +6,7 @@ from support.backend import OK, answering
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 

@@ -11,6 +11,7 @@ from support.peer import Peer
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 LIMIT = 0.5
 LATE = 2.0

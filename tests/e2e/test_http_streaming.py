@@ -10,6 +10,7 @@ from support.peer import Peer
 from support.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+OVER = ("clear", "tls")
 
 SIZE = 256 * 2**20
 PIECE = b"x" * 2**20

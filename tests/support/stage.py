@@ -6,6 +6,7 @@ or `sni` the pool `app`. Where no pools are given there is `app` with the backen
 """
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest_asyncio
 
 from support import metrics
 from support.backend import Backend
+from support.certificates import Authority
 from support.message import Answer
 from support.peer import Peer
 from support.process import Running, engines, run, write
@@ -29,6 +31,8 @@ class Stage:
     backends: dict[str, Backend]
     addresses: dict[str, str]
     clients: list[Peer] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
+    """What clients connect with, where listeners terminate TLS."""
 
     @property
     def backend(self) -> Backend:
@@ -39,7 +43,7 @@ class Stage:
         self, listener: str = "web", *, source: str | None = None, buffer: int | None = None
     ) -> Peer:
         """A new connection to a listener."""
-        client = await Peer.connect(self.addresses[listener], source=source, buffer=buffer)
+        client = await Peer.connect(self.addresses[listener], source=source, buffer=buffer, tls=self.tls)
         self.clients.append(client)
         return client
 
@@ -81,8 +85,14 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(directory: Path, configuration: Mapping[str, Any]) -> AsyncIterator[Stage]:
-    """Start the backends that a configuration names, and Fairlead before them."""
+async def staged(
+    directory: Path, configuration: Mapping[str, Any], *, over: str = "clear"
+) -> AsyncIterator[Stage]:
+    """Start the backends that a configuration names, and Fairlead before them.
+
+    `over` "tls" every listener terminates it.
+    """
+    authority = Authority() if over == "tls" else None
     async with contextlib.AsyncExitStack() as stack:
         backends: dict[str, Backend] = {}
         pools = configuration.get("pools", {"app": {"backends": ["@app"]}})
@@ -96,6 +106,11 @@ async def staged(directory: Path, configuration: Mapping[str, Any]) -> AsyncIter
             }
             for number, (name, listener) in enumerate(configuration.get("listeners", {"web": {}}).items(), 1)
         }
+        if authority:
+            site = authority.write(directory, "site", "web.test")
+            configuration = {**configuration, "certificates": {"site": site}}
+            for listener in listeners.values():
+                listener["tls"] = {"certificates": ["site"]}
         file = directory / "fairlead.json"
         whole = {
             **configuration,
@@ -107,7 +122,7 @@ async def staged(directory: Path, configuration: Mapping[str, Any]) -> AsyncIter
         fairlead = await stack.enter_async_context(run(file, directory))
         found = (await fairlead.status())["listeners"]
         addresses = {listener["name"]: listener["binds"][0]["bound"] for listener in found}
-        stage = Stage(fairlead, backends, addresses)
+        stage = Stage(fairlead, backends, addresses, tls=authority.context() if authority else None)
         try:
             yield stage
         finally:
@@ -134,9 +149,10 @@ def _addressed(part: object, backends: Mapping[str, Backend]) -> Any:  # noqa: A
 async def theatre(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
-    """The module's Fairlead."""
+    """The module's Fairlead; one after the other where the module says what it is `OVER`."""
     configuration = getattr(request.module, "CONFIGURATION", {})
-    async with staged(tmp_path_factory.mktemp("run"), configuration) as stage:
+    over = getattr(request, "param", "clear")
+    async with staged(tmp_path_factory.mktemp("run"), configuration, over=over) as stage:
         yield stage
 
 

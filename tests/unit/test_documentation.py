@@ -55,7 +55,7 @@ def test_every_kind_of_event_is_listed() -> None:
         re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         for name in re.findall(r"^    ([A-Z]\w+) \{", variants, re.MULTILINE)
     }
-    for module in ("daemon.py", "control/act.py"):
+    for module in ("daemon.py", "control/act.py", "control/renewal.py"):
         code = (ROOT / "python/fairlead" / module).read_text()
         made |= set(re.findall(r'_events\.append\(\s*"([a-z_]+)"', code))
     table = page("observing.md").partition("| kind | details |")[2].partition("\n\n")[0]

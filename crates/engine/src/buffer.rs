@@ -70,6 +70,11 @@ impl Buffer {
         &self.bytes[self.start..]
     }
 
+    /// The same, for who changes it in its place.
+    pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
     /// The length of [`Buffer::filled`].
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.start

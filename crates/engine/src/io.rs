@@ -23,13 +23,15 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::buffer::Buffer;
 use crate::clock::{Deadline, Phase};
+use crate::tls::{Facts, TlsStream};
 use crate::unix;
 
-/// A connected stream socket.
+/// A connected stream socket, or TLS over one.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 /// Who is at the other end of an accepted connection.
@@ -82,11 +84,14 @@ impl From<io::Error> for Fault {
 }
 
 impl Stream {
-    /// Ready when a receive would say something. Takes no buffer and makes no call.
+    /// Ready when a receive would say something. Takes no buffer and makes no call, but for TLS: there something has to
+    /// be received to know whether it says anything.
+    #[inline]
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(cx),
             Self::Unix(stream) => stream.poll_read_ready(cx),
+            Self::Tls(stream) => stream.poll_read_ready(cx),
         }
     }
 
@@ -95,6 +100,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.poll_write_ready(cx),
             Self::Unix(stream) => stream.poll_write_ready(cx),
+            Self::Tls(stream) => stream.socket().poll_write_ready(cx),
         }
     }
 
@@ -115,22 +121,28 @@ impl Stream {
         deadline: &Deadline,
         buffer: &mut Buffer,
     ) -> Poll<Result<usize, Fault>> {
-        let room = buffer.room();
-        debug_assert!(room > 0, "a receive without room looks like the end");
-        within(deadline, cx, |cx| {
-            loop {
-                ready!(self.poll_read_ready(cx))?;
-                let received = self.transfer(Interest::READABLE, room, || {
-                    let space = spare_capacity(buffer.tail());
-                    Ok(rustix::net::recv(self, space, RecvFlags::empty())?.1)
-                });
-                match received {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    result => return Poll::Ready(result),
-                }
-            }
+        debug_assert!(buffer.room() > 0, "a receive without room looks like the end");
+        within(deadline, cx, |cx| match self {
+            Self::Tls(stream) => stream.poll_receive(cx, buffer),
+            _ => self.poll_receive(cx, buffer),
         })
+    }
+
+    /// Receives from the socket itself, as [`Stream::poll_read`] does from what is in it.
+    pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
+        let room = buffer.room();
+        loop {
+            ready!(self.poll_read_ready(cx))?;
+            let received = self.transfer(Interest::READABLE, room, || {
+                let space = spare_capacity(buffer.tail());
+                Ok(rustix::net::recv(self, space, RecvFlags::empty())?.1)
+            });
+            match received {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
     }
 
     /// Sends what it can of `parts`, in this order and in one call; never 0 unless all are empty.
@@ -141,33 +153,44 @@ impl Stream {
         parts: [&[u8]; 3],
         leave: Leave,
     ) -> Poll<Result<usize, Fault>> {
+        within(deadline, cx, |cx| match self {
+            Self::Tls(stream) => stream.poll_send(cx, parts, leave),
+            _ => self.poll_send(cx, parts, leave),
+        })
+    }
+
+    /// Sends by the socket itself, as [`Stream::poll_write`] does by what is in it.
+    pub(crate) fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        parts: [&[u8]; 3],
+        leave: Leave,
+    ) -> Poll<io::Result<usize>> {
         let wanted = parts.iter().map(|part| part.len()).sum();
         let flags = match leave {
             Leave::Now => SendFlags::NOSIGNAL,
             Leave::WithTheEnd => SendFlags::NOSIGNAL.union(SendFlags::MORE),
         };
-        within(deadline, cx, |cx| {
-            loop {
-                ready!(self.poll_write_ready(cx))?;
-                let sent = self.transfer(Interest::WRITABLE, wanted, || {
-                    // One part needs no message header.
-                    Ok(match parts {
-                        [only, [], []] | [[], only, []] => rustix::net::send(self, only, flags)?,
-                        _ => rustix::net::sendmsg(
-                            self,
-                            &parts.map(IoSlice::new),
-                            &mut SendAncillaryBuffer::default(),
-                            flags,
-                        )?,
-                    })
-                });
-                match sent {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    result => return Poll::Ready(result),
-                }
+        loop {
+            ready!(self.poll_write_ready(cx))?;
+            let sent = self.transfer(Interest::WRITABLE, wanted, || {
+                // One part needs no message header.
+                Ok(match parts {
+                    [only, [], []] | [[], only, []] => rustix::net::send(self, only, flags)?,
+                    _ => rustix::net::sendmsg(
+                        self,
+                        &parts.map(IoSlice::new),
+                        &mut SendAncillaryBuffer::default(),
+                        flags,
+                    )?,
+                })
+            });
+            match sent {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
             }
-        })
+        }
     }
 
     /// Receives once; 0 is the end.
@@ -230,16 +253,51 @@ impl Stream {
 
     /// Bytes that were sent and that the peer hasn't taken, as far as the system knows.
     pub(crate) fn queued(&self) -> usize {
-        unix::output_queue(self)
+        let held = if let Self::Tls(stream) = self { stream.held() } else { 0 };
+        unix::output_queue(self) + held
     }
 
-    /// Says that nothing more will be sent.
+    /// What bytes go through: itself, or what TLS is spoken over.
+    fn socket(&self) -> &Self {
+        if let Self::Tls(stream) = self { stream.socket() } else { self }
+    }
+
+    /// What TLS came to, where it is spoken.
+    pub(crate) fn tls(&self) -> Option<&Facts> {
+        if let Self::Tls(stream) = self { Some(stream.facts()) } else { None }
+    }
+
+    /// Whether what is sent leaves as it is, so that the system can move it by itself.
+    pub(crate) fn is_clear(&self) -> bool {
+        !matches!(self, Self::Tls(_))
+    }
+
+    /// Says that nothing more will be sent. Of TLS, as far as it can be said at once: see [`Stream::poll_finish`].
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+        if let Self::Tls(stream) = self {
+            let _ = stream.poll_finish(&mut Context::from_waker(Waker::noop()))?;
+        }
         SockRef::from(self).shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Says that nothing more will be sent, when what was sent has left: TLS may hold some of it.
+    pub(crate) fn poll_finish(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Fault>> {
+        if let Self::Tls(stream) = self {
+            ready!(within(deadline, cx, |cx| stream.poll_finish(cx)))?;
+        }
+        Poll::Ready(SockRef::from(self).shutdown(std::net::Shutdown::Write).map_err(Fault::from))
+    }
+
+    /// Whether [`Stream::shutdown_write`] would leave something behind.
+    pub(crate) fn holds(&self) -> bool {
+        if let Self::Tls(stream) = self { stream.held() > 0 } else { false }
     }
 
     /// Lets closing be a reset: what was sent so far must not look complete.
     pub(crate) fn reset_on_close(&self) {
+        if let Self::Tls(stream) = self {
+            stream.cut();
+        }
         // A socket that refuses this is already closed.
         let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
@@ -275,12 +333,13 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.try_io(interest, call),
             Self::Unix(stream) => stream.try_io(interest, call),
+            Self::Tls(stream) => stream.socket().attempt(interest, call),
         }
     }
 
     /// Whether a Unix peer that ended closed its socket altogether: what a reset is for TCP.
     async fn is_hung_up(&self) -> bool {
-        let unix = matches!(self, Self::Unix(_));
+        let unix = matches!(self.socket(), Self::Unix(_));
         unix && self.ready(Interest::WRITABLE).await.is_ok_and(tokio::io::Ready::is_write_closed)
     }
 
@@ -289,18 +348,24 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok().zip(stream.local_addr().ok()),
             Self::Unix(_) => None,
+            Self::Tls(stream) => stream.socket().addresses(),
         }
     }
 
     /// What is ready of `interest`, when something is.
     pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        match self {
+        match self.socket() {
             Self::Tcp(stream) => stream.ready(interest).await,
             Self::Unix(stream) => stream.ready(interest).await,
+            Self::Tls(_) => unreachable!("invariant: a socket is no TLS"),
         }
     }
 
+    /// What waits here, at the most a byte is told of.
     fn peek(&self) -> io::Result<usize> {
+        if let Self::Tls(stream) = self {
+            return stream.peek();
+        }
         self.attempt(Interest::READABLE, || {
             let mut byte = [0_u8; 1];
             Ok(rustix::net::recv(self, &mut byte, RecvFlags::PEEK)?.1)
@@ -313,6 +378,7 @@ impl AsFd for Stream {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.socket().as_fd(),
         }
     }
 }

@@ -27,6 +27,7 @@ mod probe;
 mod proxy;
 mod stream;
 mod telemetry;
+mod tls;
 mod upstream;
 
 // What all of it stands on.
@@ -42,3 +43,4 @@ pub use engine::{
 pub use error::{CallError, CallErrorKind, Problem, StartError};
 pub use probe::CheckResult;
 pub use telemetry::{Event, Stats, What};
+pub use tls::{CertificateFacts, Pair, Secrets, inspect as inspect_certificates};

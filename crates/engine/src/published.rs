@@ -13,15 +13,19 @@ use std::time::Instant;
 
 use fairlead_balance::{BackendLive, BreakerPolicy, Cursor};
 use fairlead_plan as plan;
+use rustls::ServerConfig;
 
 use crate::clock;
 use crate::listener::{Connections, ListenerLive};
 use crate::telemetry::{BackendCounters, ListenerCounters, PreparedMembers, PreparedPlan, RouteCounters};
+use crate::tls::ServerConfigs;
 
 /// A listener's name and what its new requests are served by. Lives as long as its last connection.
 pub(crate) struct ListenerCell {
     pub(crate) live: Arc<ListenerLive>,
     current: RefCell<Rc<LocalListener>>,
+    /// What handshakes are made with from now on, if it terminates TLS.
+    tls: RefCell<Option<Arc<ServerConfig>>>,
     closing: Cell<bool>,
     connections: Connections,
 }
@@ -31,6 +35,7 @@ impl ListenerCell {
         Self {
             live,
             current: RefCell::new(current),
+            tls: RefCell::default(),
             closing: Cell::new(false),
             connections: Connections::default(),
         }
@@ -40,6 +45,11 @@ impl ListenerCell {
     #[inline]
     pub(crate) fn current(&self) -> Rc<LocalListener> {
         Rc::clone(&self.current.borrow())
+    }
+
+    /// What a handshake is made with.
+    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.tls.borrow().clone()
     }
 
     /// The listener was removed or the engine stops: the next answer closes its connection.
@@ -187,6 +197,7 @@ impl Published {
                 }
                 None => Rc::new(ListenerCell::new(Arc::clone(&series.live), local)),
             };
+            cell.tls.replace(series.tls.clone());
             self.listeners.insert(Arc::clone(&listener.name), cell);
         }
         for cell in before.into_values() {
@@ -235,6 +246,15 @@ impl Published {
     /// The circuit breaker that the backends of a pool have now.
     pub(crate) fn breaker(&self, pool: &str) -> Option<BreakerPolicy> {
         self.pools.get(pool)?.plan.breaker
+    }
+
+    /// Makes handshakes by `configs` from now on.
+    pub(crate) fn secrets(&self, configs: &ServerConfigs) {
+        for (name, config) in configs {
+            if let Some(cell) = self.listeners.get(name) {
+                cell.tls.replace(Some(Arc::clone(config)));
+            }
+        }
     }
 
     /// The cells of the Plan that is served.

@@ -30,6 +30,7 @@ use crate::listener::{Acceptor, Bound, Shedding};
 use crate::proxy::splice::Pipes;
 use crate::published::{ListenerCell, Place, Published};
 use crate::telemetry::{self, Batch, PreparedMembers, PreparedPlan, What};
+use crate::tls::ServerConfigs;
 use crate::upstream::Upstreams;
 
 /// What every connection of a worker has in common.
@@ -83,6 +84,8 @@ pub(crate) enum Command {
     Publish(Arc<Publication>),
     /// Replace a pool's membership.
     Members { pool: Arc<str>, members: PreparedMembers },
+    /// Make handshakes with these certificates.
+    Secrets(Arc<ServerConfigs>),
     /// Something has drained: forget it, and close idle connections to backends that are no longer there.
     ForgetDrained,
     /// A removed backend's time is over.
@@ -234,6 +237,7 @@ impl Worker {
                 self.published.borrow().members(&pool, &members, self.place());
                 self.retain_idle();
             }
+            Command::Secrets(configs) => self.published.borrow().secrets(&configs),
             Command::ForgetDrained => {
                 self.published.borrow_mut().forget_drained(clock::now());
                 self.retain_idle();

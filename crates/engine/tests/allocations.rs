@@ -108,7 +108,8 @@ fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
                 "encoded_slashes": "keep", "via": null, "abort_on_close": false,
             },
             "trusted": ["10.0.0.0/8"], "accept_proxy": "none", "protocol": "http", "max_connections": null, "max_connections_per_client": null,
-            "timeouts": {"header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
+            "tls": null,
+        "timeouts": {"tls_handshake_ms": 5_000, "header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
             "routes": [{
                 "name": "all", "match": {"hosts": [], "paths": []}, "priority": 0, "pool": "app",
                 "request": {"id": "X-Request-ID", "forwarded": "both"},

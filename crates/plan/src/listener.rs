@@ -25,6 +25,8 @@ pub struct Listener {
     pub binds: Vec<spec::Bind>,
     /// How its sockets are made.
     pub socket: SocketOptions,
+    /// How TLS is terminated; `None`: it isn't.
+    pub tls: Option<spec::Tls>,
     /// What requests may look like and how they are treated.
     pub http: HttpOptions,
     /// Whose word about the client is believed.
@@ -89,6 +91,8 @@ pub enum Versions {
 /// How long clients may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerTimeouts {
+    /// Until a TLS handshake is over.
+    pub tls_handshake: Duration,
     /// Until a request's head is complete.
     pub header: Duration,
     /// The longest gap in a request's body.
@@ -111,6 +115,12 @@ pub struct Explanation {
 }
 
 impl Listener {
+    /// Whether a client understands an answer of HTTP before anything else was said.
+    #[must_use]
+    pub fn speaks_clear_http(&self) -> bool {
+        self.protocol == spec::Protocol::Http && self.tls.is_none()
+    }
+
     /// What would become of a request for this host and target, path and query as received.
     pub fn explain(&self, host: &[u8], target: &[u8]) -> Result<Explanation, Refusal> {
         let raw = target.split(|&byte| byte == b'?').next().unwrap_or_default();
@@ -132,6 +142,7 @@ impl Listener {
         check_limits(spec, at, errors);
         check_protocol(spec, at, errors);
         check_versions(spec, at, errors);
+        check_tls(spec, at, errors);
         let trusted = trusted(spec, at, errors);
         let http = http_options(&spec.http);
         let routes = Route::build_all(spec, at, pools, errors);
@@ -147,6 +158,7 @@ impl Listener {
                 mode: spec.socket.mode,
                 transparent: spec.socket.transparent,
             },
+            tls: spec.tls.clone(),
             http,
             trusted: trusted?,
             accept_proxy: spec.accept_proxy,
@@ -156,6 +168,7 @@ impl Listener {
             },
             max_connections_per_client: spec.max_connections_per_client,
             timeouts: ListenerTimeouts {
+                tls_handshake: Duration::from_millis(spec.timeouts.tls_handshake_ms),
                 header: Duration::from_millis(spec.timeouts.header_ms),
                 body: Duration::from_millis(spec.timeouts.body_ms),
                 write: Duration::from_millis(spec.timeouts.write_ms),
@@ -244,6 +257,20 @@ fn check_tcp(spec: &spec::Listener, sni: bool, at: Place<'_>, errors: &mut Error
     if spec.accept_proxy == spec::AcceptProxy::Optional {
         let message = "optional is for http: what a tcp client sends first could be taken for a header";
         errors.add(at.key("accept_proxy"), message);
+    }
+}
+
+fn check_tls(spec: &spec::Listener, at: Place<'_>, errors: &mut Errors) {
+    let Some(tls) = &spec.tls else { return };
+    if matches!(spec.protocol, spec::Protocol::Tcp { sni: true }) {
+        errors.add(at.key("tls"), "terminates TLS, which sni passes through: only one of them may be");
+    }
+    if matches!(spec.protocol, spec::Protocol::Udp(_)) {
+        errors.add(at.key("tls"), "is for http and tcp: of DTLS nothing is spoken");
+    }
+    if tls.certificates.is_empty() {
+        let at = at.key("tls");
+        errors.add(at.key("certificates"), "a listener that terminates TLS needs a certificate");
     }
 }
 

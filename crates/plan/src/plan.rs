@@ -80,6 +80,15 @@ impl Checked {
     }
 }
 
+impl Plan {
+    /// Whether a listener asks for the certificate of this name.
+    #[must_use]
+    pub fn uses_certificate(&self, name: &str) -> bool {
+        let tls = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        tls.flat_map(|tls| &tls.certificates).any(|certificate| certificate == name)
+    }
+}
+
 fn pool_indices<'a>(spec: &'a Spec, errors: &mut Errors) -> HashMap<&'a str, usize> {
     let at = Place::root("pools");
     let mut indices = HashMap::with_capacity(spec.pools.len());

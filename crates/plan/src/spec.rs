@@ -13,6 +13,7 @@ mod max_in_flight;
 mod queue;
 mod retry;
 mod stream;
+mod tls;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -28,6 +29,7 @@ pub use max_in_flight::{Adaptive, Bounds, MaxInFlight};
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 pub use stream::{AcceptProxy, Protocol, SendProxy, UdpOptions};
+pub use tls::{Tls, TlsVersion};
 
 /// Reads a key that must be written even when its value is `null`.
 pub fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -98,6 +100,9 @@ pub struct Listener {
     pub binds: Vec<Bind>,
     /// How its sockets are made.
     pub socket: SocketOptions,
+    /// How TLS is terminated; `null`: it isn't.
+    #[serde(deserialize_with = "nullable")]
+    pub tls: Option<Tls>,
     /// What requests may look like.
     pub http: HttpOptions,
     /// Networks (CIDR or single addresses) whose word about the client is believed.
@@ -216,6 +221,8 @@ pub enum EncodedSlashes {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTimeouts {
+    /// Until a TLS handshake is over.
+    pub tls_handshake_ms: u64,
     /// Until a request's head is complete.
     pub header_ms: u64,
     /// The longest gap in a request's body.

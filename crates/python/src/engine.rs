@@ -36,6 +36,11 @@ impl Engine {
         })
     }
 
+    /// Takes the certificates and keys that listeners ask for.
+    fn secrets(&self, py: Python<'_>, secrets_json: &str) -> PyResult<()> {
+        py.detach(|| self.0.secrets(&read(secrets_json)?).map_err(|error| refused(&error)))
+    }
+
     /// Replaces who is in a pool.
     fn members(&self, py: Python<'_>, members_json: &str) -> PyResult<()> {
         py.detach(|| self.0.members(read(members_json)?).map_err(|error| refused(&error)))

@@ -2,6 +2,7 @@
 //! What Python sees of it is described in `python/fairlead/_engine.pyi`.
 
 // Questions about a description that need no engine.
+mod certificates;
 mod check;
 
 // The engine's picker, for programs that dial by themselves.
@@ -26,6 +27,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(check::check, module)?)?;
     module.add_function(wrap_pyfunction!(check::route, module)?)?;
+    module.add_function(wrap_pyfunction!(certificates::certificates, module)?)?;
     module.add_class::<balance::Balancer>()?;
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add("EngineError", module.py().get_type::<engine::EngineError>())?;

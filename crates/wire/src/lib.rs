@@ -14,10 +14,12 @@
 //! - [`forwarded`]: who the client is, behind trusted proxies, and how that is told to backends
 //! - [`proxy_protocol`]: the client's address, said by a proxy before the first byte of anything else
 //! - [`client_hello`]: the name that a TLS client asks for, read without being touched
+//! - [`certificate`]: from when to when one is valid
 //! - [`Refusal`]: what was wrong, whose rule says so, and the status that answers it
 
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod client_hello;
 pub mod cookie;
 pub mod forwarded;

@@ -4,11 +4,12 @@ import json
 import os
 import pwd
 import sys
+import time
 
 import click
 
 from fairlead.advise import Machine, advice
-from fairlead.compile import engine_check, problems
+from fairlead.compile import certificates, engine_check, problems
 from fairlead.config import read
 from fairlead.config.reading import uncollected
 from fairlead.errors import Problem, dotted
@@ -39,7 +40,8 @@ def command(file: str, *, strict: bool, as_json: bool) -> None:
         hints: list[Problem] = []
         if not errors and reading.model is not None:
             machine = Machine(cores=len(os.sched_getaffinity(0)), has_user=_has_user)
-            hints = reading.locate(advice(reading.model, machine))
+            facts, _ = certificates(reading.model)
+            hints = reading.locate(advice(reading.model, machine, facts, time.time()))
     if as_json:
         click.echo(json.dumps({"errors": _plain(errors), "advice": _plain(hints)}, indent=2))
     else:

@@ -5,6 +5,7 @@ from a file to a description that the engine takes; only it touches files, throu
 """
 
 from fairlead.compile.acceptance import Accepted, Checker, accept, engine_check, load, problems
+from fairlead.compile.certificates import Secrets, certificates, secrets
 from fairlead.compile.membership import Address, backends, members, names
 from fairlead.compile.specification import Json, bind_address, pool_spec, spec
 
@@ -13,14 +14,17 @@ __all__ = [
     "Address",
     "Checker",
     "Json",
+    "Secrets",
     "accept",
     "backends",
     "bind_address",
+    "certificates",
     "engine_check",
     "load",
     "members",
     "names",
     "pool_spec",
     "problems",
+    "secrets",
     "spec",
 ]

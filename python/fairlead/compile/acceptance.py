@@ -3,15 +3,17 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
+from fairlead.compile.certificates import Secrets, certificates, secrets
 from fairlead.compile.membership import literal_backends
 from fairlead.compile.specification import Json, spec
 from fairlead.config import Reading, read
 from fairlead.config.reading import uncollected
-from fairlead.errors import ConfigurationError, FairleadError, Problem
+from fairlead.errors import ConfigurationError, FairleadError, Problem, Step
 from fairlead.model import Configuration, SniListener
 
 __all__ = ["Accepted", "Checker", "accept", "engine_check", "load", "problems"]
@@ -32,6 +34,10 @@ class Accepted:
     spec: Json
     files: tuple[str, ...]
     """Every file it was read from."""
+    secrets: Secrets = field(default_factory=dict, repr=False)
+    """What the engine needs beside ``spec``, and nobody else may see."""
+    secret_files: Mapping[tuple[Step, ...], Path] = field(default_factory=dict)
+    """The files that secrets were read from, by the key that each holds."""
 
 
 def engine_check(spec_json: str, /) -> list[dict[str, Any]]:
@@ -65,7 +71,8 @@ def load(
         description, found = problems(reading, version=version, check=check)
         if found or reading.model is None or description is None:
             raise ConfigurationError(found)
-        return Accepted(reading.model, description, reading.files)
+        secret_files = reading.secret_files
+        return Accepted(reading.model, description, reading.files, secrets(reading.model), secret_files)
 
 
 def accept(configuration: Configuration, *, version: int = 1, check: Checker = engine_check) -> Accepted:
@@ -76,9 +83,10 @@ def accept(configuration: Configuration, *, version: int = 1, check: Checker = e
     """
     description = spec(configuration, version=version)
     found = [Problem(tuple(each["path"]), each["message"]) for each in check(_json(description))]
+    found += [Problem(path, message) for path, message in certificates(configuration)[1]]
     if found:
         raise ConfigurationError(found)
-    return Accepted(configuration, description, ())
+    return Accepted(configuration, description, (), secrets(configuration))
 
 
 def problems(
@@ -88,9 +96,10 @@ def problems(
     if reading.model is None:
         return None, reading.problems
     description = spec(reading.model, version=version)
-    found = (
+    found: list[tuple[tuple[Step, ...], str]] = [
         (_as_written(reading.model, each["path"]), each["message"]) for each in check(_json(description))
-    )
+    ]
+    found += certificates(reading.model)[1]
     return description, reading.merged(reading.locate(found))
 
 

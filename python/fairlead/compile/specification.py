@@ -25,6 +25,7 @@ from fairlead.model import (
     HttpOptions,
     Listener,
     ListenerTimeouts,
+    ListenerTls,
     Match,
     PathRegex,
     Pool,
@@ -99,6 +100,7 @@ def _listener(name: str, listener: Listener, hints: Mapping[str, int]) -> Json:
         "protocol": _protocol(listener),
         "binds": [_bind(each, hints) for each in listener.bind],
         "socket": _socket(listener.socket),
+        "tls": _tls(listener.tls),
         "http": _http(listener.http),
         "trusted": list(listener.trusted),
         "accept_proxy": listener.accept_proxy,
@@ -162,6 +164,12 @@ def _socket(socket: Socket) -> Json:
     }
 
 
+def _tls(tls: ListenerTls | None) -> Json | None:
+    if tls is None:
+        return None
+    return {"certificates": list(tls.certificates), "min_version": tls.min_version}
+
+
 def _http(http: HttpOptions) -> Json:
     return {
         "versions": list(http.versions),
@@ -176,6 +184,7 @@ def _http(http: HttpOptions) -> Json:
 
 def _listener_timeouts(timeouts: ListenerTimeouts) -> Json:
     return {
+        "tls_handshake_ms": timeouts.tls_handshake.milliseconds,
         "header_ms": timeouts.header.milliseconds,
         "body_ms": timeouts.body.milliseconds,
         "write_ms": timeouts.write.milliseconds,

@@ -19,6 +19,7 @@ NOT_OF_UDP = {
     "routes": "a udp listener reads no requests to route: write pool",
     "sni": "a udp listener reads no TLS: write pool",
     "http": "a udp listener reads no HTTP",
+    "tls": "is for http and tcp: of DTLS nothing is spoken",
     "timeouts": "are about connections: of udp write udp.session_timeout",
     "max_connections": "a udp listener has sessions: write udp.max_sessions",
     "trusted": "is for http and tcp: nothing in a datagram says whose it is",
@@ -32,7 +33,7 @@ def contradictions(listeners: Mapping[str, Any]) -> Iterator[Finding]:
     for name, listener in listeners.items():
         if isinstance(listener, dict):
             found = _of(listener)
-            for path, message, with_key in (*found, *_proxy(listener)):
+            for path, message, with_key in (*found, *_proxy(listener), *_tls(listener)):
                 yield Finding(("listeners", name, *path), message, with_key=with_key)
 
 
@@ -89,6 +90,14 @@ def _of_http(listener: Mapping[str, Any]) -> Iterator[Found]:
     if isinstance(sockets, dict) and sockets.get("transparent") is True:
         message = "is for tcp: a connection to a backend serves the requests of many clients"
         yield ("socket", "transparent"), message, True
+
+
+def _tls(listener: Mapping[str, Any]) -> Iterator[Found]:
+    timeouts = listener.get("timeouts")
+    if "tls" in listener and "sni" in listener:
+        yield ("tls",), "terminates TLS, which sni passes through: only one of them may be", True
+    elif "tls" not in listener and isinstance(timeouts, dict) and "tls_handshake" in timeouts:
+        yield ("timeouts", "tls_handshake"), "is for listeners with tls", True
 
 
 def _proxy(listener: Mapping[str, Any]) -> Iterator[Found]:

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -29,6 +29,8 @@ class Reading:
     """Sorted by place. With any, ``model`` is only for finding more."""
     documents: Documents
     trial: Trial | None
+    secret_files: Mapping[tuple[Step, ...], Path] = field(default_factory=dict)
+    """The files that secrets were read from, by the key that each holds."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -45,6 +47,9 @@ class Reading:
         for path, message in found:
             counted = _written(path, self.trial.data if self.trial else self.documents.data)
             original = self.trial.original(counted) if self.trial else counted
+            if original in self.secret_files:
+                *above, key = original
+                original = (*above, f"{key}_file")
             located.append(Problem(original, message, self.documents.place(original)))
         return located
 
@@ -63,15 +68,16 @@ def read(name: str, environment: Mapping[str, str]) -> Reading:
         if unreadable:
             return Reading(None, _sorted(documents.problems, documents), documents, None)
         data = documents.data
-        found = list(fill(data, lambda path: Path(documents.roots[documents.owner(path)][0]).parent))
+        files: dict[tuple[Step, ...], Path] = {}
+        found = list(fill(data, lambda path: Path(documents.roots[documents.owner(path)][0]).parent, files))
         found += references(data)
         model, wrong = _validate(data)
         found += wrong
         problems = _sorted(documents.problems + _located(found, documents), documents)
         if not problems:
-            return Reading(model, (), documents, None)
+            return Reading(model, (), documents, None, files)
         model, trial = _tried(data, [problem.path for problem in problems])
-        return Reading(model, problems, documents, trial)
+        return Reading(model, problems, documents, trial, files)
 
 
 def _validate(data: Mapping[str, object]) -> tuple[Configuration | None, list[Finding]]:

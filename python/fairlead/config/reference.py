@@ -23,6 +23,7 @@ def references(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _binds(listeners, _mapping(data.get("admin")))
     yield from _route_names(listeners)
     yield from contradictions(listeners)
+    yield from _certificates(listeners, _mapping(data.get("certificates")))
     yield from _backends(pools)
     yield from _stores(pools, _mapping(data.get("cluster")))
     yield from (Finding((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
@@ -98,6 +99,16 @@ def _route_names(listeners: Mapping[str, Any]) -> Iterator[Finding]:
                 message = f'"{text}" is also the name of routes[{seen[text]}] of this listener'
                 yield Finding(("listeners", name, "routes", index, "name"), message)
             seen.setdefault(text, index)
+
+
+def _certificates(listeners: Mapping[str, Any], certificates: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, listener in listeners.items():
+        asked = _mapping(_mapping(listener).get("tls")).get("certificates")
+        for index, certificate in enumerate(asked if isinstance(asked, list) else []):
+            if isinstance(certificate, str) and certificate not in certificates:
+                near = suggestion(certificate, certificates)
+                path = ("listeners", name, "tls", "certificates", index)
+                yield Finding(path, f'unknown certificate "{certificate}"{near}')
 
 
 def _backends(pools: Mapping[str, Any]) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairlead.config.wording import Finding
 from fairlead.errors import Step
@@ -21,13 +21,24 @@ _STAND_IN = "unreadable" * 4
 Directory = Callable[[tuple[Step, ...]], Path]
 
 
-def fill(data: dict[str, Any], directory: Directory) -> Iterator[Finding]:
-    """Read every file that is named for a secret, in place; ``directory`` of a key is where paths begin."""
-    yield from _fill(Configuration, data, (), directory)
+class _Places(NamedTuple):
+    directory: Directory
+    files: dict[tuple[Step, ...], Path]
+
+
+def fill(
+    data: dict[str, Any], directory: Directory, files: dict[tuple[Step, ...], Path] | None = None
+) -> Iterator[Finding]:
+    """Read every file that is named for a secret, in place; ``directory`` of a key is where paths begin.
+
+    ``files`` is told which file each secret came from.
+    """
+    places = _Places(directory, {} if files is None else files)
+    yield from _fill(Configuration, data, (), places)
 
 
 def _fill(
-    definition: type[Definition], data: dict[str, Any], path: tuple[Step, ...], directory: Directory
+    definition: type[Definition], data: dict[str, Any], path: tuple[Step, ...], places: _Places
 ) -> Iterator[Finding]:
     for key in secret_keys(definition):
         file_key = f"{key}_file"
@@ -41,7 +52,8 @@ def _fill(
             yield Finding(below, "the path of a file is expected")
         else:
             try:
-                data[key] = _read(directory(below) / name)
+                file = places.files[*path, key] = places.directory(below) / name
+                data[key] = _read(file)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 data[key] = _STAND_IN
@@ -50,19 +62,19 @@ def _fill(
         # One more level: maps of named things.
         value = data.get(key)
         if isinstance(value, dict):
-            yield from _below(Spot(field.annotation), value, (*path, key), directory)
+            yield from _below(Spot(field.annotation), value, (*path, key), places)
 
 
-def _below(at: Spot, data: dict[str, Any], path: tuple[Step, ...], directory: Directory) -> Iterator[Finding]:
+def _below(at: Spot, data: dict[str, Any], path: tuple[Step, ...], places: _Places) -> Iterator[Finding]:
     if at.definitions:
         for definition in at.definitions:
             if has_secrets(definition):
-                yield from _fill(definition, data, path, directory)
+                yield from _fill(definition, data, path, places)
         return
     item = spot((*path, ""))
     for name, value in data.items() if item and any(has_secrets(each) for each in item.definitions) else ():
         if item and isinstance(value, dict):
-            yield from _below(item, value, (*path, name), directory)
+            yield from _below(item, value, (*path, name), places)
 
 
 def _read(path: Path) -> str:

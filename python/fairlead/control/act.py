@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -28,7 +28,7 @@ from fairlead.control.reconcile import (
 from fairlead.control.store import Absent, Refusal, Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from fairlead.control.host import Host
     from fairlead.control.messages import BackendKey, Change, CheckResult, Command, Said, Wanted
@@ -87,6 +87,10 @@ class Actor:
     async def command(self, command: Command) -> None:
         """A command of the operator's, at once."""
         await self._living().command(command)
+
+    async def secrets(self, secrets: Mapping[str, Any]) -> None:
+        """Certificates and keys that were renewed."""
+        await self._living().secrets(secrets)
 
     async def checked(self, result: CheckResult) -> bool:
         """What a program said of a backend; whether the engine wants more of that soon."""
@@ -188,9 +192,14 @@ class Actor:
         watchers.create_task(self._watch(host, running), name="engine watcher")
 
     async def _apply(self, proposal: Proposal) -> None:
+        before = self._store.state.accepted
         try:
+            await self._give_secrets(proposal, before)
             applied = await self._living().apply(reconcile.populated(proposal.spec, proposal.members))
         except (Refused, EngineFault) as error:
+            # The configuration that stays goes on with what it had.
+            if before is not None and before.secrets:
+                await self._living().secrets(before.secrets)
             self._store.update(proposal=None, refusal=Refusal(proposal.number, error))
             return
         state = self._store.state
@@ -216,6 +225,7 @@ class Actor:
         try:
             if self._store.state.verdicts:
                 await self._living().restore(self._store.state.verdicts)
+            await self._give_secrets(proposal, None)
             spec = reconcile.populated(proposal.spec, self._store.state.members)
             applied = await self._living().apply(spec)
         except (Refused, EngineFault) as error:
@@ -226,6 +236,12 @@ class Actor:
         self._store.update(bound=applied.bound)
         _log.info("engine serves again", plan=applied.version)
         await self.refresh()
+
+    async def _give_secrets(self, proposal: Proposal, before: Proposal | None) -> None:
+        """Certificates go ahead of the configuration that names them."""
+        had = before is not None and before.secrets.get("certificates")
+        if had or proposal.secrets.get("certificates"):
+            await self._living().secrets(proposal.secrets)
 
     async def _send_members(self, action: SendMembers) -> None:
         members = action.members

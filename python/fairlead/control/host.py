@@ -26,7 +26,7 @@ from fairlead.control.messages import Applied, Changes, Event, Hello, Settings
 from fairlead.model.stats import Connected, EngineStats
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from fairlead.control.messages import (
         CheckResult,
@@ -72,6 +72,12 @@ class Host(Protocol):
         """Serve this configuration.
 
         Raises `PlanRefused` or `NeedsRestart` and changes nothing if it can't.
+        """
+
+    async def secrets(self, secrets: Mapping[str, Any]) -> None:
+        """Give the certificates and keys that listeners ask for, before the configuration that names them.
+
+        Raises `PlanRefused` and changes nothing if one of them is no good.
         """
 
     async def members(self, members: MemberList, generation: int) -> None:
@@ -148,6 +154,10 @@ class ProcessHost:
     async def apply(self, spec: Spec) -> Applied:
         """See `Host.apply`."""
         return Applied.parse(await self._calls().call("apply", spec=spec))
+
+    async def secrets(self, secrets: Mapping[str, Any]) -> None:
+        """See `Host.secrets`."""
+        await self._calls().call("secrets", secrets=secrets)
 
     async def members(self, members: MemberList, generation: int) -> None:
         """See `Host.members`."""
@@ -278,6 +288,10 @@ class LocalHost:
         """See `Host.apply`."""
         answer = await asyncio.to_thread(_translated, self._calls().apply, json.dumps(spec))
         return Applied.parse(json.loads(answer))
+
+    async def secrets(self, secrets: Mapping[str, Any]) -> None:
+        """See `Host.secrets`."""
+        await asyncio.to_thread(_translated, self._calls().secrets, json.dumps(dict(secrets)))
 
     async def members(self, members: MemberList, generation: int) -> None:
         """See `Host.members`."""

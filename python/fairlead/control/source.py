@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from fairlead.compile import Accepted
+from fairlead.compile import Accepted, secrets
 from fairlead.compile import problems as problems_of
 from fairlead.config import read
 from fairlead.config.reading import uncollected
@@ -48,7 +48,7 @@ class FileSource:
         if found or reading.model is None or spec is None:
             raise ConfigurationError(found)
         self._reading = reading
-        return Accepted(reading.model, spec, reading.files)
+        return Accepted(reading.model, spec, reading.files, secrets(reading.model), reading.secret_files)
 
     def forget(self) -> None:
         """See `Source.forget`: the trees of a large file take a few hundred megabytes."""

@@ -45,6 +45,9 @@ class Proposal:
     members: Mapping[str, MemberList] = field(default_factory=lambda: _NONE)
     """What the names in it stood for when it was proposed."""
 
+    secrets: Mapping[str, Any] = field(default_factory=lambda: _NONE, repr=False)
+    """The certificates and keys that its listeners ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

@@ -12,6 +12,7 @@ from fairlead.model.admin import Admin, Token
 from fairlead.model.affinity import Affinity
 from fairlead.model.algorithm import Algorithm
 from fairlead.model.breaker import CircuitBreaker
+from fairlead.model.certificate import Certificate, CertificateFacts
 from fairlead.model.cluster import Cluster
 from fairlead.model.configuration import Configuration
 from fairlead.model.health import PassiveHealth
@@ -30,6 +31,7 @@ from fairlead.model.listener import (
     HttpOptions,
     Listener,
     ListenerTimeouts,
+    ListenerTls,
     PoolListener,
     RoutesListener,
     SniListener,
@@ -58,6 +60,8 @@ __all__ = [
     "BackendAddress",
     "Bind",
     "BodyRegex",
+    "Certificate",
+    "CertificateFacts",
     "CircuitBreaker",
     "Cluster",
     "Configuration",
@@ -74,6 +78,7 @@ __all__ = [
     "IpPort",
     "Listener",
     "ListenerTimeouts",
+    "ListenerTls",
     "Logging",
     "Match",
     "MaxInFlight",

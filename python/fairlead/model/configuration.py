@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from fairlead.model.admin import Admin
+from fairlead.model.certificate import Certificate
 from fairlead.model.cluster import Cluster
 from fairlead.model.definition import Definition
 from fairlead.model.listener import Listener
@@ -23,7 +24,6 @@ class Configuration(Definition):
     RESERVED: ClassVar[tuple[str, ...]] = (
         "tracing",
         "geoip",
-        "certificates",
         "cache_zones",
         "high_availability",
         "dns_zones",
@@ -42,6 +42,13 @@ class Configuration(Definition):
     logging: Annotated[Logging, Field(description="Fairlead's own log.")] = Logging()
     access_log: Annotated[AccessLog | None, Field(description="A line for each request.")] = None
     resolver: Annotated[Resolver, Field(description="How names of backends become addresses.")] = Resolver()
+    certificates: Annotated[
+        dict[Name, Certificate],
+        Field(
+            description="Certificates and keys, by the names under which listeners ask for them.",
+            examples=[{"site": {"cert_file": "site.pem", "key_file": "site.key"}}],
+        ),
+    ] = Field(default_factory=dict)
     listeners: Annotated[
         dict[Name, Listener], Field(description="Where clients connect, by name.", min_length=1)
     ]

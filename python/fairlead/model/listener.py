@@ -9,7 +9,18 @@ from fairlead.model.address import Bind, HostPattern, Network
 from fairlead.model.choice import by_key
 from fairlead.model.definition import Definition, Reserved
 from fairlead.model.route import Route
-from fairlead.model.value import Flag, HeaderName, Integer, Listed, Name, OneOrMany, Timeout, Word, refuse
+from fairlead.model.value import (
+    Flag,
+    HeaderName,
+    Integer,
+    Listed,
+    Name,
+    OneOrMany,
+    Timeout,
+    Word,
+    refuse,
+    unexpanded,
+)
 from fairlead.units import Duration, Size
 
 __all__ = [
@@ -17,6 +28,7 @@ __all__ = [
     "Listener",
     "ListenerBase",
     "ListenerTimeouts",
+    "ListenerTls",
     "PoolListener",
     "RoutesListener",
     "SniListener",
@@ -123,8 +135,7 @@ class HttpOptions(Definition):
 class ListenerTimeouts(Definition):
     """How long a client may take."""
 
-    RESERVED: ClassVar[tuple[str, ...]] = ("tls_handshake",)
-
+    tls_handshake: Annotated[Timeout, Field(description="Until a TLS handshake is over.")] = Duration(5_000)
     header: Annotated[Timeout, Field(description="Until the head of a request is complete.")] = Duration(
         10_000
     )
@@ -180,10 +191,31 @@ class UdpOptions(Definition):
     ] = None
 
 
+class ListenerTls(Definition):
+    """How TLS is terminated: what clients send is decrypted here, and goes on to backends in the clear."""
+
+    RESERVED: ClassVar[tuple[str, ...]] = ("client_auth", "tickets", "early_data")
+
+    certificates: Annotated[
+        Listed[Name],
+        Field(
+            description="Which of `certificates`, by the name that a client asks for: exact, then wildcard, "
+            "else the first. Of several for one name a client gets the first that it can check, others "
+            "before RSA.",
+            examples=[["site"]],
+        ),
+    ]
+    min_version: Annotated[
+        Literal["1.2", "1.3"],
+        BeforeValidator(unexpanded, json_schema_input_type=str),
+        Field(description="The oldest version of TLS that is spoken."),
+    ] = "1.2"
+
+
 class ListenerBase(Definition):
     """What every listener has."""
 
-    RESERVED: ClassVar[tuple[str, ...]] = ("tls", "redirect_https", "dns_zones")
+    RESERVED: ClassVar[tuple[str, ...]] = ("redirect_https", "dns_zones")
     ONE_OF: ClassVar[tuple[str, ...]] = ("pool", "routes", "sni", "redirect_https", "dns_zones")
 
     bind: Annotated[
@@ -204,6 +236,9 @@ class ListenerBase(Definition):
         ),
     ] = "http"
     socket: Annotated[Socket, Field(description="Options of the sockets.")] = Socket()
+    tls: Annotated[ListenerTls | None, Field(description="How TLS is terminated. Without it: it isn't.")] = (
+        None
+    )
     http: Annotated[HttpOptions, Field(description="What is accepted as HTTP.")] = HttpOptions()
     udp: Annotated[UdpOptions, Field(description="What is a session of `protocol: udp`.")] = UdpOptions()
     trusted: Annotated[

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fairlead.compile import spec
+from fairlead.compile import secrets, spec
 from fairlead.control.host import Host, LocalHost
 from fairlead.control.messages import Settings
 from fairlead.model import Configuration
@@ -31,7 +31,7 @@ class RunningEngine:
 
     async def reload(self, configuration: Mapping[str, Any]) -> None:
         """Serve another configuration; raises what the engine has against it."""
-        self.applied = await self.host.apply(_spec(configuration, self.applied.version + 1))
+        self.applied = await _apply(self.host, configuration, self.applied.version + 1)
 
     async def stats(self) -> EngineStats:
         """What the engine counts now."""
@@ -44,10 +44,13 @@ async def engine(configuration: Mapping[str, Any], *, workers: int = 1) -> Async
     host = LocalHost(Settings(directory=None, workers=workers))
     await host.start()
     try:
-        yield RunningEngine(host, await host.apply(_spec(configuration, 1)))
+        yield RunningEngine(host, await _apply(host, configuration, 1))
     finally:
         await host.release()
 
 
-def _spec(configuration: Mapping[str, Any], version: int) -> dict[str, Any]:
-    return spec(Configuration.model_validate(configuration), version=version)
+async def _apply(host: Host, configuration: Mapping[str, Any], version: int) -> Applied:
+    model = Configuration.model_validate(configuration)
+    if model.certificates:
+        await host.secrets(secrets(model))
+    return await host.apply(spec(model, version=version))

@@ -61,7 +61,7 @@ def test_every_error_of_a_file_comes_in_one_list_sorted_by_place(files: Director
         'f.yaml:2:15: listeners.web.bind: an address to listen on is text: write ":8080"',
         'f.yaml:2:27: listeners.web.pool: unknown pool "ap" (did you mean "app"?)',
         "f.yaml:2:51: listeners.web.http.max_headers: 0 is out of range: 1 to 65535",
-        "f.yaml:3:23: listeners.two.tls: not supported in this version",
+        "f.yaml:3:23: listeners.two.tls.certificates: is missing",
         'f.yaml:3:56: listeners.two.routes[0].match.path: "api": a path starts with "/"',
         "f.yaml:3:86: listeners.two.routes[1].split: not supported in this version",
         'f.yaml:6:16: pools.app.algorithm: unknown algorithm "leastconn" (did you mean "least_connections"?)',

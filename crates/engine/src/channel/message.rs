@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Command, Said, Setting, Settings, Shared, Verdicts, Wanted, bound_addresses};
 use crate::error::{CallError, CallErrorKind, Problem};
 use crate::probe::CheckResult;
+use crate::tls::Secrets;
 
 /// Of frames and hellos. What is in them goes with the engine's version.
 pub(super) const PROTOCOL: u32 = 1;
@@ -91,12 +92,14 @@ pub(super) struct Call {
     command: Option<Command>,
     routes: Option<bool>,
     affinity: Option<Said>,
+    secrets: Option<Secrets>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Name {
     Apply,
+    Secrets,
     Members,
     Restore,
     Checked,
@@ -110,6 +113,7 @@ enum Name {
 /// What is asked for.
 pub(super) enum Asked {
     Apply(Box<Spec>),
+    Secrets(Secrets),
     Members(Members),
     Restore(Verdicts),
     Checked(CheckResult),
@@ -144,6 +148,7 @@ impl Call {
     fn asked(self) -> Option<Asked> {
         match self.name {
             Name::Apply => self.spec.map(Asked::Apply),
+            Name::Secrets => self.secrets.map(Asked::Secrets),
             Name::Members => self.members.map(Asked::Members),
             Name::Restore => self.verdicts.map(Asked::Restore),
             Name::Checked => self.checked.map(Asked::Checked),

@@ -157,6 +157,7 @@ async fn change(shared: Arc<Shared>, mut calls: Receiver<(u64, Asked)>, replies:
 fn answer(shared: &Arc<Shared>, id: u64, asked: Asked) -> Reply {
     match asked {
         Asked::Apply(spec) => Reply::new(id, shared.apply(&spec)),
+        Asked::Secrets(secrets) => Reply::new(id, shared.secrets(&secrets).map(|()| serde_json::Map::new())),
         Asked::Members(members) => Reply::new(id, shared.members(members).map(|()| serde_json::Map::new())),
         Asked::Restore(verdicts) => {
             shared.restore(verdicts);

@@ -13,6 +13,8 @@ use super::wheel::{Tick, UNSET, Wheel};
 pub(crate) enum Phase {
     /// Between requests: the client owes nothing.
     Idle,
+    /// The client's part of a TLS handshake.
+    Handshake,
     /// The client's request head.
     Header,
     /// The client's request body.
@@ -36,8 +38,9 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Idle,
+        Self::Handshake,
         Self::Header,
         Self::Body,
         Self::Write,

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::error::{CallError, Problem};
 use crate::listener::{BindError, ListenerLive, Listening, Wanted};
 use crate::telemetry::{PreparedListener, PreparedMembers, PreparedPlan, Sink, What};
+use crate::tls::server_configs;
 use crate::unix::{User, drop_privileges, may_be_transparent};
 use crate::worker::{self, Assignment, Handle, Publication};
 
@@ -89,14 +90,17 @@ impl Shared {
             let live = &leaving.served.live;
             lives.entry(Arc::clone(&live.name)).or_insert_with(|| Arc::clone(live));
         }
+        let keyring = Arc::clone(&state.keyring);
         drop(state);
         let mut binds = Vec::with_capacity(sockets.len());
         let names = plan.listeners.iter().flat_map(|listener| listener.binds.iter().map(|_| &listener.name));
         for (open, name) in sockets.iter().zip(names) {
             binds.push(Assignment { bound: Arc::clone(&open.bound), listener: Arc::clone(name) });
         }
+        let mut configs = server_configs(&plan, &keyring)?;
         let listeners = (plan.listeners.iter())
             .map(|listener| PreparedListener {
+                tls: configs.remove(&listener.name),
                 live: Arc::clone(lives.entry(Arc::clone(&listener.name)).or_insert_with(|| {
                     ListenerLive::new(Arc::clone(&listener.name), Arc::clone(&self.process))
                 })),

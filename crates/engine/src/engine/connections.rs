@@ -159,7 +159,7 @@ fn doing(open: &Open) -> Doing {
         Some(Phase::Tunnel) => Doing::Tunnel,
         Some(Phase::Connect | Phase::Response | Phase::Try | Phase::Request) => Doing::Backend,
         Some(Phase::Write | Phase::StreamIdle) => Doing::Answer,
-        Some(Phase::Header | Phase::Body) => Doing::Request,
+        Some(Phase::Handshake | Phase::Header | Phase::Body) => Doing::Request,
         // Between two waits of an exchange nothing is limited.
         None if open.backend != 0 => Doing::Backend,
         Some(Phase::Idle | Phase::Stop) | None => Doing::Idle,

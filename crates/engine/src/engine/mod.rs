@@ -9,6 +9,7 @@ mod connections;
 mod draining;
 mod health;
 mod operator;
+mod secrets;
 mod service;
 mod settings;
 mod shared;
@@ -24,6 +25,7 @@ use crate::clock;
 use crate::error::{CallError, StartError};
 use crate::probe::CheckResult;
 use crate::telemetry::{self, Event, Stats};
+use crate::tls::Secrets;
 use crate::unix::{self, User};
 
 pub use affinity::{Changes, Entries, Key, Said, StoreState};
@@ -81,6 +83,12 @@ impl Engine {
         self.shared.apply(spec)
     }
 
+    /// Takes the certificates and keys that listeners ask for; those of a configuration before it. To be called before a
+    /// configuration that names new ones, and whenever some of them were renewed.
+    pub fn secrets(&self, secrets: &Secrets) -> Result<(), CallError> {
+        self.shared.secrets(secrets)
+    }
+
     /// Replaces who is in a resolved pool. A pool that isn't there and an old list are ignored and counted.
     pub fn members(&self, members: Members) -> Result<(), CallError> {
         self.shared.members(members)
@@ -127,6 +135,12 @@ impl Engine {
     #[must_use]
     pub fn stats(&self, routes: bool) -> Stats {
         telemetry::collect(&self.shared, routes)
+    }
+
+    /// The metrics page.
+    #[cfg(test)]
+    pub(crate) fn metrics(&self) -> String {
+        telemetry::render(&self.shared)
     }
 
     /// The next event, waiting for it up to `timeout`.

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::listener::{ListenerLive, ProcessLimit, Sockets};
 use crate::probe::Checks;
 use crate::telemetry::{Events, LogWriter, PreparedMembers, Registry};
+use crate::tls::Keyring;
 use crate::unix;
 use crate::worker::Handle;
 
@@ -74,6 +75,8 @@ pub(crate) struct State {
     /// The last list of each resolved pool, as it came: a Plan that keeps the pool keeps it.
     pub(crate) resolved: HashMap<String, spec::Members>,
     pub(crate) operators: Operators,
+    /// The certificates that listeners may ask for.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) sockets: Sockets,
     pub(crate) draining: Draining,
     pub(crate) workers: Vec<Handle>,

@@ -22,6 +22,14 @@ pub(crate) struct Hop<'a> {
     pub(crate) peer: Option<&'a [u8]>,
     pub(crate) ipv6: bool,
     pub(crate) trusted: bool,
+    /// Whether it was encrypted.
+    pub(crate) tls: bool,
+}
+
+impl Hop<'_> {
+    fn scheme(&self) -> &'static [u8] {
+        if self.tls { b"https" } else { b"http" }
+    }
 }
 
 /// Removes what a peer that isn't trusted says about the client, and a request id if `id` names the field.
@@ -60,14 +68,15 @@ fn add_x_forwarded(head: &mut Head, hop: &Hop<'_>, scratch: &mut Vec<u8>) {
     }
     scratch.extend_from_slice(hop.peer.unwrap_or(b"unknown"));
     replace(head, Known::XForwardedFor, b"X-Forwarded-For", hop, scratch);
-    keep_or_add(head, Known::XForwardedProto, b"X-Forwarded-Proto", hop, b"http");
+    keep_or_add(head, Known::XForwardedProto, b"X-Forwarded-Proto", hop, hop.scheme());
 
     scratch.clear();
     scratch.extend_from_slice(head.authority());
     keep_or_add(head, Known::XForwardedHost, b"X-Forwarded-Host", hop, scratch);
     let name = port(scratch).len();
     scratch.drain(..scratch.len() - name);
-    let asked = if scratch.is_empty() { &b"80"[..] } else { scratch };
+    let usual: &[u8] = if hop.tls { b"443" } else { b"80" };
+    let asked = if scratch.is_empty() { usual } else { scratch };
     keep_or_add(head, Known::XForwardedPort, b"X-Forwarded-Port", hop, asked);
 }
 
@@ -117,7 +126,8 @@ fn add_forwarded(head: &mut Head, hop: &Hop<'_>, scratch: &mut Vec<u8>) {
         scratch.extend_from_slice(host);
         scratch.push(b'"');
     }
-    scratch.extend_from_slice(b";proto=http");
+    scratch.extend_from_slice(b";proto=");
+    scratch.extend_from_slice(hop.scheme());
     head.append(b"Forwarded", scratch);
 }
 
@@ -172,7 +182,7 @@ mod tests {
         expected.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    const STRANGER: Hop<'_> = Hop { peer: Some(b"198.51.100.7"), ipv6: false, trusted: false };
+    const STRANGER: Hop<'_> = Hop { peer: Some(b"198.51.100.7"), ipv6: false, trusted: false, tls: false };
     const PROXY: Hop<'_> = Hop { trusted: true, ..STRANGER };
 
     #[test]

@@ -118,6 +118,7 @@ pub(super) fn prepare(
         peer: client.address_text.as_ref().map(forwarding::AddressText::as_bytes),
         ipv6: client.address.is_some_and(|address| address.is_ipv6()),
         trusted,
+        tls: client.downstream.socket().tls().is_some(),
     };
     forwarding::add(head, route.forwarded, &hop, scratch);
     id.clear();

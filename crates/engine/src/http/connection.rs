@@ -156,8 +156,10 @@ impl Connection {
             match next {
                 Next::Idle => *self = Self::waiting(client),
                 // What was kept back to leave with the end must leave before closing finds something unread, and resets.
-                Next::Close => _ = client.downstream.socket().shutdown_write(),
-                Next::Linger => {
+                Next::Close if !client.downstream.socket().holds() => {
+                    _ = client.downstream.socket().shutdown_write();
+                }
+                Next::Close | Next::Linger => {
                     let drain = Box::pin(async move {
                         let Client { downstream, deadline, worker, .. } = &*client;
                         linger::drain(downstream.socket(), deadline, &worker.buffers).await;

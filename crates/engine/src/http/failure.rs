@@ -120,7 +120,7 @@ impl Failure {
     /// What it means that the limit of `phase` passed before the answer began.
     pub(crate) const fn timed_out(phase: Phase) -> Self {
         match phase {
-            Phase::Idle | Phase::Header => Self::HEAD_TIMEOUT,
+            Phase::Idle | Phase::Handshake | Phase::Header => Self::HEAD_TIMEOUT,
             Phase::Body => Self::BODY_TIMEOUT,
             Phase::Write => Self::CLIENT_SLOW,
             Phase::Connect => Self::CONNECT_TIMEOUT,

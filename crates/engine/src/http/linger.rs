@@ -1,6 +1,7 @@
 //! Closing without taking the answer away: while bytes of a request are unread, closing resets the connection, and a
 //! reset makes the client's system throw away what of the answer it hasn't read (RFC 9112 9.6).
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ const MOST: usize = 16 * 1024 * 1024;
 
 /// Says that nothing more comes, and reads until the client has nothing more either.
 pub(crate) async fn drain(stream: &Stream, deadline: &Deadline, buffers: &Rc<Buffers>) {
-    if stream.shutdown_write().is_err() {
+    deadline.set(Phase::Idle, clock::now() + LIMIT);
+    if poll_fn(|cx| stream.poll_finish(cx, deadline)).await.is_err() {
         return;
     }
-    deadline.set(Phase::Idle, clock::now() + LIMIT);
     let mut buffer = buffers.buffer();
     let mut thrown_away = 0;
     while thrown_away < MOST {

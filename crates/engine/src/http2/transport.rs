@@ -57,7 +57,7 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.link.poll_send(cx)).map_err(error)?;
-        Poll::Ready(self.link.stream.shutdown_write())
+        self.link.stream.poll_finish(cx, &self.link.deadline).map_err(error)
     }
 }
 

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use fairlead_plan::spec::Protocol;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SocketAddrAny, SocketFlags};
 use tokio::io::unix::AsyncFd;
@@ -184,7 +183,7 @@ impl Acceptor {
                 break;
             };
             listener.counters.refused_descriptors.add(1);
-            if listener.plan.protocol == Protocol::Http {
+            if listener.plan.speaks_clear_http() {
                 shed::refuse_at_once(&socket);
             }
             drop(socket);

@@ -13,7 +13,7 @@ use super::shed::{self, Shed};
 use crate::io::{Peer, Stream};
 use crate::published::LocalListener;
 use crate::worker::Worker;
-use crate::{http, http2, stream};
+use crate::{http, http2, stream, tls};
 
 /// A connection that was accepted.
 pub(crate) struct Arrival {
@@ -46,6 +46,7 @@ impl Arrival {
         };
         let (counter, why) = match limit {
             Ok(()) if worker.shared.is_short_of_memory() => (&counters.refused_memory, Shed::Memory),
+            Ok(()) if listener.plan.tls.is_some() => return tls::accept(worker, self),
             Ok(()) if protocol == Protocol::Http => {
                 return match listener.plan.http.versions {
                     Versions::Http1 => http::serve(Rc::clone(worker), self),
@@ -59,7 +60,7 @@ impl Arrival {
         };
         counter.add(1);
         // Of other protocols we have no words: their clients see the end.
-        if protocol == Protocol::Http {
+        if listener.plan.speaks_clear_http() {
             shed::refuse(&worker.shedding, self.stream, self.guard, why);
         }
     }

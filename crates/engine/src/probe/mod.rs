@@ -146,6 +146,7 @@ async fn ask(check: &HealthCheck, address: &BackendAddress, stage: &Cell<Stage>)
     match stream {
         Stream::Tcp(stream) => converse(check, address, stream, stage).await,
         Stream::Unix(stream) => converse(check, address, stream, stage).await,
+        Stream::Tls(_) => unreachable!("invariant: what was just opened is a socket"),
     }
 }
 

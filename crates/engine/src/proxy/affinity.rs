@@ -172,14 +172,14 @@ impl Exchange {
 
     /// Notes where the client belongs now that the backend of `slot` has answered, or tells the client in that answer. Nobody
     /// comes to belong to a backend by its answer that it can't serve.
-    pub(super) fn tell(&mut self, affinity: &Affinity, slot: &Slot) {
+    pub(super) fn tell(&mut self, affinity: &Affinity, slot: &Slot, tls: bool) {
         let serves = !matches!(self.answer.status(), 502..=504);
         match (&affinity.by, slot.bonds()) {
             (AffinityKey::Cookie(ours), Bonds::Cookies(cookies)) => {
                 let is_told =
                     matches!(self.mark, Mark::Tag(tag) if cookies.member(&tag) == Some(slot.place()));
                 if serves && (ours.renewed || !is_told) {
-                    let secure = is_secure(ours, &self.request);
+                    let secure = is_secure(ours, &self.request, tls);
                     self.answer.append(b"Set-Cookie", cookies.field(slot.place(), secure));
                     keep_from_shared_caches(&mut self.answer);
                 }
@@ -243,10 +243,11 @@ fn bound(bonds: &Bonds, mark: Mark) -> Option<usize> {
     }
 }
 
-fn is_secure(cookie: &AffinityCookie, request: &Head) -> bool {
+fn is_secure(cookie: &AffinityCookie, request: &Head, tls: bool) -> bool {
     match cookie.secure {
         SecureCookie::Always => true,
         SecureCookie::Never => false,
+        SecureCookie::Auto if tls => true,
         // Of a peer that isn't trusted the field was removed. Of several elements the last is the word of our own peer.
         SecureCookie::Auto => request
             .known(Field::XForwardedProto)

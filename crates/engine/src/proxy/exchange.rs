@@ -278,7 +278,7 @@ impl Exchange {
             }
         }
         if let Some(affinity) = &order.route.pool.plan.affinity {
-            self.tell(affinity, &trial.slot);
+            self.tell(affinity, &trial.slot, order.client.downstream.socket().tls().is_some());
         }
         if response.upgrade {
             return Ok(self.upgrade(order, trial)?);

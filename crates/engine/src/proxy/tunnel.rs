@@ -68,8 +68,9 @@ pub(crate) async fn run(
     terms: &Terms<'_>,
     mut moving: impl FnMut(Moved),
 ) -> Summary {
-    let mut up = Direction::new(client.first);
-    let mut down = Direction::new(backend.first);
+    let clear = client.stream.is_clear() && backend.stream.is_clear();
+    let mut up = Direction::new(client.first, clear);
+    let mut down = Direction::new(backend.first, clear);
     let mut told = Moved::default();
     let mut closed = None;
     let (mut client_watch, mut backend_watch) = (Watch::new(client.stream), Watch::new(backend.stream));

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 
 use super::histogram::Histogram;
+use crate::tls::{Failed, Kind};
 
 /// A number that only its worker adds to.
 #[derive(Debug, Default)]
@@ -228,6 +229,7 @@ pub(crate) struct ListenerCounters {
     pub(crate) http2_floods: Counter,
     sessions: OnceLock<Box<SessionCounters>>,
     datagrams: OnceLock<Box<DatagramCounters>>,
+    tls: OnceLock<Box<TlsCounters>>,
     /// Every answer, also those without a route.
     pub(crate) codes: Codes,
     /// Answers to requests that no route took.
@@ -247,6 +249,16 @@ impl ListenerCounters {
     #[inline]
     pub(crate) fn sessions(&self) -> &SessionCounters {
         self.sessions.get_or_init(Box::default)
+    }
+
+    /// Of a listener that terminates TLS; takes memory with the first handshake.
+    pub(crate) fn tls(&self) -> &TlsCounters {
+        self.tls.get_or_init(Box::default)
+    }
+
+    /// The same, if there was one.
+    pub(crate) fn had_tls(&self) -> Option<&TlsCounters> {
+        self.tls.get().map(|tls| &**tls)
     }
 
     /// The same, if there was one.
@@ -414,6 +426,33 @@ impl DatagramCounters {
 
     pub(crate) fn dropped(&self, why: Dropped) -> u64 {
         self.dropped[why as usize].value()
+    }
+}
+
+/// What one worker knows about the handshakes of a listener.
+#[derive(Debug, Default)]
+pub(crate) struct TlsCounters {
+    completed: [Counter; Kind::ALL.len()],
+    failed: [Counter; Failed::ALL.len()],
+}
+
+impl TlsCounters {
+    /// Counts one that is over; only the owning worker may call it.
+    pub(crate) fn completed(&self, kind: Kind) {
+        self.completed[kind as usize].add(1);
+    }
+
+    /// Counts one that failed; only the owning worker may call it.
+    pub(crate) fn failed(&self, failed: Failed) {
+        self.failed[failed as usize].add(1);
+    }
+
+    pub(crate) fn completions(&self, kind: Kind) -> u64 {
+        self.completed[kind as usize].value()
+    }
+
+    pub(crate) fn failures(&self, failed: Failed) -> u64 {
+        self.failed[failed as usize].value()
     }
 }
 

@@ -5,6 +5,7 @@ mod affinity;
 mod http2;
 mod pools;
 mod sessions;
+mod tls;
 
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,6 +29,7 @@ pub(crate) fn render(shared: &Shared) -> String {
     pools::render(shared, &mut page);
     checks(shared, &mut page);
     affinity::render(shared, &mut page);
+    tls::certificates(shared, &mut page);
     page.0
 }
 
@@ -177,6 +179,7 @@ fn listeners(shared: &Shared, page: &mut Page) {
     }
     http2::render(&all, page);
     sessions::render(&all, page);
+    tls::listeners(&all, page);
 }
 
 fn histogram(page: &mut Page, name: &str, listener: &str, distribution: &Distribution) {

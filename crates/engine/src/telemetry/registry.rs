@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fairlead_plan as plan;
+use rustls::ServerConfig;
 
 use super::counters::{BackendCounters, ListenerCounters, RouteCounters};
 use crate::listener::ListenerLive;
@@ -119,6 +120,8 @@ pub(crate) struct PreparedPlan {
 }
 
 pub(crate) struct PreparedListener {
+    /// What its handshakes are made with, if it terminates TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) live: Arc<ListenerLive>,
     pub(crate) counters: Arc<Series<ListenerCounters>>,
     /// In the order of the listener's routes.

@@ -53,7 +53,8 @@ pub(crate) fn listener(name: &str, binds: &[Value]) -> Value {
         "trusted": [], "accept_proxy": "none", "protocol": "http",
         "max_connections": null,
         "max_connections_per_client": null,
-        "timeouts": {"header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
+        "tls": null,
+        "timeouts": {"tls_handshake_ms": 5_000, "header_ms": 10_000, "body_ms": 30_000, "write_ms": 30_000, "idle_ms": 60_000},
         "routes": [{
             "name": "all",
             "match": {"hosts": [], "paths": []},

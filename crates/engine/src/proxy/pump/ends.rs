@@ -85,7 +85,7 @@ impl Source for Stream {
 
     #[inline]
     fn socket(&self) -> Option<&Stream> {
-        Some(self)
+        self.is_clear().then_some(self)
     }
 }
 
@@ -107,6 +107,6 @@ impl Sink for Stream {
 
     #[inline]
     fn socket(&self) -> Option<&Stream> {
-        Some(self)
+        self.is_clear().then_some(self)
     }
 }

@@ -51,17 +51,10 @@ enum State {
 }
 
 impl Direction {
-    pub(super) fn new(first: Buffer) -> Self {
-        Self {
-            first,
-            moved: 0,
-            spliced: 0,
-            burst: 0,
-            flow: 0,
-            way: Way::Copy,
-            is_last: false,
-            state: State::Open,
-        }
+    /// `clear`: bytes go on as they come.
+    pub(super) fn new(first: Buffer, clear: bool) -> Self {
+        let way = if clear { Way::Copy } else { Way::CopyOnly };
+        Self { first, moved: 0, spliced: 0, burst: 0, flow: 0, way, is_last: false, state: State::Open }
     }
 
     /// Bytes handed to the sink.
@@ -100,10 +93,13 @@ impl Direction {
                     }
                 }
                 State::Ended => {
+                    // A sink that is gone says so when it is next read.
+                    let finished = ready!(to.poll_finish(cx, terms.deadline));
+                    if let Err(fault @ Fault::TimedOut(_)) = finished {
+                        return Poll::Ready(Err(PumpError { side: Side::To, fault }));
+                    }
                     self.state = State::Shut;
                     self.way = Way::CopyOnly;
-                    // A sink that is gone says so when it is next read.
-                    let _ = to.shutdown_write();
                 }
                 State::Shut => return Poll::Ready(Ok(())),
             }
@@ -188,7 +184,7 @@ impl Direction {
         } else {
             input.need_small();
         }
-        let (is_ending, room) = (from.is_ending(), input.room());
+        let (is_ending, room) = (from.is_clear() && from.is_ending(), input.room());
         let received = ready!(from.poll_read(cx, terms.deadline, input))?;
         // The end comes with the next receive, at once, and leaves with this in one packet. Only that one says for sure:
         // what is urgent (RFC 9293 3.8.5) cuts a receive short, too.
