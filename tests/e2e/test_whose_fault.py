@@ -34,14 +34,24 @@ CONFIGURATION = {
         "slow": _impatient("slow"),
         "late": _impatient("late"),
         "clock": _impatient("clock"),
-        **{name: {"pool": name} for name in ("tired", "left", "unread", "row", *BREAKS)},
+        **{name: {"pool": name} for name in ("tired", "left", "unread", "streams", "row", *BREAKS)},
     },
     "pools": {
         "clock": {"backends": ["@silent"]},
         "row": {"backends": ["@bad", "@app"], "algorithm": "first"},
         **{
             name: {"backends": ["@app"], "circuit_breaker": BREAKER}
-            for name in ("expect", "expect-try", "slow", "late", "tired", "left", "unread", *BREAKS)
+            for name in (
+                "expect",
+                "expect-try",
+                "slow",
+                "late",
+                "tired",
+                "left",
+                "unread",
+                "streams",
+                *BREAKS,
+            )
         },
     },
 }
@@ -151,6 +161,23 @@ async def test_answers_that_break_off_in_a_row_have_their_backend_left_out(stage
             await client.head()
             await client.closed()
     assert (await stage.ask(GET, "row")).status == 200
+
+
+async def test_streams_that_go_on_are_good_answers_beside_errors(stage: Stage) -> None:
+    streams = []
+    for status in ["200"] * (TRIES + 2) + ["500"] * (TRIES + 1):
+        client = await stage.client("streams")
+        client.send(GET)
+        peer, _ = await stage.backend.received()
+        if status == "200":
+            peer.send(b"HTTP/1.1 200 OK\r\n", BREAKS["chunks"][0])
+            streams.append(client)
+        else:
+            peer.send(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            peer.close()
+        await client.head()
+    assert await _breaker(stage, "streams") == "closed"
+    assert (await _backend(stage, "streams"))["state"] == "up"
 
 
 async def test_an_answer_whose_client_leaves_is_no_failure(stage: Stage) -> None:

@@ -72,6 +72,15 @@ fn unpack(word: u64, part: u64) -> (u64, u64) {
 impl Outcomes {
     /// Counts a request and says whether the breaker has to open.
     pub(crate) fn count(&self, failed: bool, policy: &BreakerPolicy, now: Instant) -> bool {
+        self.add(1, failed, policy, now)
+    }
+
+    /// A request that was counted as good has failed after all.
+    pub(crate) fn spoil(&self, policy: &BreakerPolicy, now: Instant) -> bool {
+        self.add(0, true, policy, now)
+    }
+
+    fn add(&self, more: u64, failed: bool, policy: &BreakerPolicy, now: Instant) -> bool {
         let since = now.saturating_duration_since(*self.epoch.get_or_init(|| now));
         let length = (policy.window.as_millis() as u64 / PARTS).max(1);
         // From 1, so that a word of zero belongs to no part.
@@ -79,8 +88,9 @@ impl Outcomes {
         let here = &self.parts[(part % PARTS) as usize];
         let _ = here.fetch_update(Relaxed, Relaxed, |word| {
             let (requests, errors) = unpack(word, part);
-            let counted = requests < MOST;
-            let (requests, errors) = (requests + u64::from(counted), errors + u64::from(counted && failed));
+            let counted = requests < MOST && errors < MOST;
+            let (requests, errors) =
+                if counted { (requests + more, errors + u64::from(failed)) } else { (requests, errors) };
             Some((part & 0xff_ffff) << 40 | requests << 20 | errors)
         });
         let (requests, errors) = (part.saturating_sub(PARTS - 1)..=part)

@@ -406,7 +406,17 @@ impl BackendLive {
             return if self.changed(standing.close(pass)) { Breaking::Closed } else { Breaking::Stays };
         }
         let opens = pass.is_trial() || standing.counts(pass) && self.outcomes.count(failed, policy, now);
-        let opened = if opens { standing.open(pass, self.pool.millis(now)) } else { None };
+        self.open_if(opens, pass, now)
+    }
+
+    /// A request of which the circuit breaker took that it is good has failed after all. It wasn't on trial.
+    pub fn broke_off(&self, pass: Pass, policy: &BreakerPolicy, now: Instant) -> Breaking {
+        let opens = self.traffic.standing.counts(pass) && self.outcomes.spoil(policy, now);
+        self.open_if(opens, pass, now)
+    }
+
+    fn open_if(&self, opens: bool, pass: Pass, now: Instant) -> Breaking {
+        let opened = if opens { self.traffic.standing.open(pass, self.pool.millis(now)) } else { None };
         self.changed(opened.is_some());
         opened.map_or(Breaking::Stays, Breaking::Opened)
     }

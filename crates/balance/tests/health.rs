@@ -254,6 +254,46 @@ fn timeouts_in_a_row_eject_one_that_hangs_but_nobody_where_all_time_out() {
 }
 
 #[test]
+fn what_others_answer_is_no_excuse_for_one_that_hangs() {
+    for said in [Report::Errored, Report::Overloaded] {
+        let mut town = Town::new(2, POLICY, None);
+        town.report(0, Report::TimedOut, 5);
+        town.report(1, said, 100);
+        town.judge();
+        assert_eq!(town.state(0), State::Ejected, "{said:?}");
+        town.report(1, said, 1);
+        town.pass(1);
+        assert_eq!(town.state(0), State::Ejected, "{said:?}");
+    }
+    // Nor are a few that time out.
+    let mut town = Town::new(2, POLICY, None);
+    town.report(0, Report::TimedOut, 5);
+    town.judge();
+    town.pass(5);
+    town.report(1, Report::TimedOut, 1);
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+}
+
+#[test]
+fn answers_that_have_begun_are_good_until_they_break_off() {
+    let mut town = Town::new(3, POLICY, None);
+    for _ in 0..5 {
+        town.report(0, Report::Begun, 9);
+        town.report(0, Report::Errored, 1);
+    }
+    town.judge();
+    assert_ne!(town.state(0), State::Ejected);
+    town.report(1, Report::Begun, 20);
+    town.report(1, Report::BrokenOff, 4);
+    town.judge();
+    assert_eq!(town.state(1), State::Up);
+    town.report(1, Report::BrokenOff, 1);
+    town.judge();
+    assert_eq!(town.state(1), State::Ejected);
+}
+
+#[test]
 fn those_that_are_out_for_timeouts_are_back_once_the_others_time_out_as_well() {
     let mut town = Town::new(10, POLICY, None);
     let_time_pass(&mut town, 0..10, 0);
@@ -559,10 +599,14 @@ fn event() -> impl Strategy<Value = Event> {
     let report = prop::sample::select(vec![
         Report::Answered,
         Report::Errored,
+        Report::Unavailable,
         Report::Overloaded,
         Report::Refused,
         Report::Reset,
         Report::TimedOut,
+        Report::Begun,
+        Report::Whole,
+        Report::BrokenOff,
     ]);
     let operator = prop::sample::select(vec![Operator::None, Operator::Draining, Operator::Disabled]);
     prop_oneof![

@@ -143,6 +143,7 @@ impl World<'_> {
 fn said(status: u16) -> Report {
     match status {
         429 => Report::Overloaded,
+        503 => Report::Unavailable,
         500..=599 => Report::Errored,
         _ => Report::Answered,
     }

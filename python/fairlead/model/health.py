@@ -33,8 +33,8 @@ class PassiveHealth(Definition):
     consecutive_failures: Annotated[
         Integer,
         Field(
-            description="As many failures in a row (refused, reset; while the others are mostly well also "
-            "timed out, and 5xx if most answers are) eject a backend.",
+            description="As many failures in a row (refused, reset, broken off; unless the others fail so "
+            "as well also timed out, and 5xx if most answers are) eject a backend.",
             ge=1,
             le=1_000_000,
         ),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ejection::Ejection;
-use super::passive::{Degradation, Heard, Window};
+use super::passive::{Degradation, Heard, Sample, Window};
 use super::slow_start::SlowStart;
 use super::streak::{Cause, ejects};
 use super::table::{Active, Operator, Passive, combine};
@@ -198,9 +198,9 @@ impl Member {
         self.window.sum()
     }
 
-    /// Whether and why it failed too often in a row.
-    pub(super) fn failed(&self, others_well: bool, limit: u32) -> Option<Cause> {
-        ejects(self.live.tally().read(), self.window.sum().lately, others_well, limit)
+    /// Whether and why it failed too often in a row, beside what the `others` did just now.
+    pub(super) fn failed(&self, others: Sample, limit: u32) -> Option<Cause> {
+        ejects(self.live.tally().read(), self.window.sum(), others, limit)
     }
 
     /// Out from now.
@@ -213,9 +213,9 @@ impl Member {
         self.window.forget();
     }
 
-    /// In again if it is out for what the others do now, too.
-    pub(super) fn excuse(&mut self, now: Instant) {
-        if self.is_out(now) && self.cause.is_some_and(Cause::may_be_shared) {
+    /// In again if it is out for what the `others` do now, too.
+    pub(super) fn excuse(&mut self, others: Sample, now: Instant) {
+        if self.is_out(now) && self.cause.is_some_and(|cause| cause.is_common(others)) {
             self.ejection.end(now);
             self.readmit("the others fail as well");
         }

@@ -29,6 +29,8 @@ pub struct Sample {
     pub errors: u64,
     /// Of these, 5xx.
     pub errored: u64,
+    /// And those that got no answer, or 503.
+    pub unserved: u64,
 }
 
 impl Sample {
@@ -39,6 +41,7 @@ impl Sample {
             tries: self.tries + other.tries,
             errors: self.errors + other.errors,
             errored: self.errored + other.errored,
+            unserved: self.unserved + other.unserved,
         }
     }
 
@@ -49,6 +52,7 @@ impl Sample {
             tries: self.tries.saturating_sub(part.tries),
             errors: self.errors.saturating_sub(part.errors),
             errored: self.errored.saturating_sub(part.errored),
+            unserved: self.unserved.saturating_sub(part.unserved),
         }
     }
 
@@ -109,7 +113,7 @@ impl Window {
         Self {
             epoch: now,
             second: 0,
-            buckets: [Sample { tries: 0, errors: 0, errored: 0 }; SECONDS],
+            buckets: [Sample { tries: 0, errors: 0, errored: 0, unserved: 0 }; SECONDS],
             last: reading,
         }
     }
@@ -126,6 +130,7 @@ impl Window {
             tries: reading.all.wrapping_sub(self.last.all).into(),
             errors: reading.errors.wrapping_sub(self.last.errors).into(),
             errored: reading.errored.wrapping_sub(self.last.errored).into(),
+            unserved: reading.unserved.wrapping_sub(self.last.unserved).into(),
         };
         let bucket = &mut self.buckets[Self::at(self.second)];
         *bucket = bucket.and(since);
@@ -154,7 +159,7 @@ impl Window {
 }
 
 /// Fewer tries than this, here or on the others, say nothing.
-const ENOUGH: u64 = 20;
+pub(super) const ENOUGH: u64 = 20;
 
 /// One-sided 0.5 % of the normal distribution.
 const SIGNIFICANT: f64 = 2.58;
@@ -269,8 +274,8 @@ mod tests {
 
     /// The same all the time.
     fn sample(tries: u64, errors: u64) -> Heard {
-        let lately = Sample { tries, errors, errored: errors };
-        let just_now = Sample { tries: tries * 3 / 10, errors: errors * 3 / 10, errored: errors * 3 / 10 };
+        let of = |tries, errors| Sample { tries, errors, errored: errors, unserved: 0 };
+        let (lately, just_now) = (of(tries, errors), of(tries * 3 / 10, errors * 3 / 10));
         Heard { lately, just_now }
     }
 
@@ -301,10 +306,10 @@ mod tests {
 
     #[test]
     fn errors_that_have_just_begun_stand_out_at_once_unless_they_are_timeouts() {
-        let well = Sample { tries: 1000, errors: 0, errored: 0 };
+        let well = Sample { tries: 1000, ..Sample::default() };
         let others =
             Heard { lately: Sample { tries: 9000, ..well }, just_now: Sample { tries: 2700, ..well } };
-        let begun = |errored| Sample { tries: 300, errors: 45, errored };
+        let begun = |errored| Sample { tries: 300, errors: 45, errored, unserved: 45 - errored };
         let own = |errored| Heard {
             lately: begun(errored).and(Sample { tries: 700, ..well }),
             just_now: begun(errored),

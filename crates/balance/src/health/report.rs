@@ -7,8 +7,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 pub enum Report {
     /// An answer that is no 5xx.
     Answered,
+    /// The head of such an answer, of which more is to come. It counts as one now: a stream may go on for days.
+    Begun,
+    /// What had [begun](Self::Begun) is whole. No try of its own.
+    Whole,
+    /// What had [begun](Self::Begun) broke off: the try that was counted is an error after all.
+    BrokenOff,
     /// A 5xx: the backend answers, but not well.
     Errored,
+    /// 503, the 5xx that speaks of the backend's load.
+    Unavailable,
     /// 429, or 503 with Retry-After: it says itself that it has too much. Weighs as an error, is never part of a streak.
     Overloaded,
     /// Nobody accepted the connection.
@@ -23,7 +31,7 @@ impl Report {
     /// Whether it counts against the backend.
     #[must_use]
     pub const fn is_error(self) -> bool {
-        !matches!(self, Self::Answered)
+        !matches!(self, Self::Answered | Self::Begun | Self::Whole)
     }
 }
 
@@ -34,14 +42,17 @@ impl Report {
 pub struct Tally {
     all: AtomicU32,
     errors: AtomicU32,
-    /// Of these, 5xx.
+    /// Of these, 5xx, and those that got no answer or 503.
     errored: AtomicU32,
-    /// Failures since the last answer: refused, reset and timed out, the first and the last also apart; 5xx only apart, since they are part of the
-    /// streak only while most answers are 5xx.
+    unserved: AtomicU32,
+    /// Failures since the last answer: refused, reset and timed out, the first and the last also apart; 5xx only apart, since
+    /// they are part of the streak only while most answers are 5xx.
     streak: AtomicU32,
     errored_streak: AtomicU32,
     refused_streak: AtomicU32,
     timed_out_streak: AtomicU32,
+    /// Answers that broke off since the last one that was whole.
+    broken_off_streak: AtomicU32,
     /// It has just come back: the first end of a try decides.
     on_trial: AtomicBool,
 }
@@ -52,10 +63,12 @@ pub(crate) struct Reading {
     pub(super) all: u32,
     pub(super) errors: u32,
     pub(super) errored: u32,
+    pub(super) unserved: u32,
     pub(super) streak: u32,
     pub(super) errored_streak: u32,
     pub(super) refused_streak: u32,
     pub(super) timed_out_streak: u32,
+    pub(super) broken_off_streak: u32,
     pub(super) on_trial: bool,
 }
 
@@ -63,25 +76,34 @@ impl Tally {
     /// Counts a try. `true` if the failures in a row, of whatever kind, have just become `limit`, or one while it is on
     /// trial: a good moment to judge the backend at once instead of within the second.
     pub fn report(&self, report: Report, limit: u32) -> bool {
-        self.all.fetch_add(1, Relaxed);
+        if !matches!(report, Report::Whole | Report::BrokenOff) {
+            self.all.fetch_add(1, Relaxed);
+        }
         if report.is_error() {
             self.errors.fetch_add(1, Relaxed);
         }
+        if matches!(report, Report::Unavailable | Report::Refused | Report::Reset | Report::TimedOut) {
+            self.unserved.fetch_add(1, Relaxed);
+        }
         match report {
-            Report::Answered => {
-                // Reading first keeps the line shared between workers in the usual case: no streak.
-                for streak in self.streaks() {
-                    if streak.load(Relaxed) != 0 {
-                        streak.store(0, Relaxed);
-                    }
+            Report::Answered | Report::Begun => {
+                self.streaks().into_iter().for_each(end);
+                if report == Report::Answered {
+                    end(&self.broken_off_streak);
                 }
                 if self.on_trial.load(Relaxed) {
                     self.on_trial.store(false, Relaxed);
                 }
                 return false;
             }
+            Report::Whole => {
+                end(&self.broken_off_streak);
+                return false;
+            }
+            // Of a backend that is on trial a good head was enough.
+            Report::BrokenOff => return self.broken_off_streak.fetch_add(1, Relaxed) + 1 == limit,
             Report::Overloaded => return false,
-            Report::Errored => {
+            Report::Errored | Report::Unavailable => {
                 self.errored.fetch_add(1, Relaxed);
                 self.errored_streak.fetch_add(1, Relaxed);
             }
@@ -100,17 +122,17 @@ impl Tally {
         let limit = if self.on_trial.load(Relaxed) { 1 } else { limit };
         let (streak, errored) = (self.streak.load(Relaxed), self.errored_streak.load(Relaxed));
         // Also where a row of 5xx went before: that it answers no more is news.
-        streak.saturating_add(errored) == limit || streak == limit && report != Report::Errored
+        streak.saturating_add(errored) == limit
+            || streak == limit && !matches!(report, Report::Errored | Report::Unavailable)
     }
 
     /// Forgets the failures in a row: they have been acted on. With `on_trial`, until the next answer one failure is enough.
     pub fn settle(&self, on_trial: bool) {
         self.on_trial.store(on_trial, Relaxed);
-        for streak in self.streaks() {
-            streak.store(0, Relaxed);
-        }
+        self.streaks().into_iter().chain([&self.broken_off_streak]).for_each(end);
     }
 
+    /// What a good head ends.
     const fn streaks(&self) -> [&AtomicU32; 4] {
         [&self.streak, &self.errored_streak, &self.refused_streak, &self.timed_out_streak]
     }
@@ -120,12 +142,21 @@ impl Tally {
             all: self.all.load(Relaxed),
             errors: self.errors.load(Relaxed),
             errored: self.errored.load(Relaxed),
+            unserved: self.unserved.load(Relaxed),
             streak: self.streak.load(Relaxed),
             errored_streak: self.errored_streak.load(Relaxed),
             refused_streak: self.refused_streak.load(Relaxed),
             timed_out_streak: self.timed_out_streak.load(Relaxed),
+            broken_off_streak: self.broken_off_streak.load(Relaxed),
             on_trial: self.on_trial.load(Relaxed),
         }
+    }
+}
+
+/// Reading first keeps the line shared between workers in the usual case: no streak.
+fn end(streak: &AtomicU32) {
+    if streak.load(Relaxed) != 0 {
+        streak.store(0, Relaxed);
     }
 }
 
@@ -154,6 +185,23 @@ mod tests {
         tally.settle(true);
         assert!(!tally.report(Report::Answered, 3));
         assert!(!tally.read().on_trial && !tally.report(Report::Reset, 3));
+    }
+
+    #[test]
+    fn heads_end_every_row_but_that_of_answers_that_break_off() {
+        let tally = Tally::default();
+        (0..2).for_each(|_| _ = tally.report(Report::TimedOut, 5));
+        (0..2).for_each(|_| _ = tally.report(Report::Errored, 5));
+        let told = (0..5).map(|_| tally.report(Report::Begun, 5) || tally.report(Report::BrokenOff, 5));
+        assert_eq!(told.collect::<Vec<_>>(), [false, false, false, false, true]);
+        let read = tally.read();
+        assert_eq!((read.streak, read.errored_streak, read.broken_off_streak), (0, 0, 5));
+        // Each was one try.
+        assert_eq!((read.all, read.errors), (9, 9));
+        tally.report(Report::Begun, 5);
+        assert_eq!(tally.read().broken_off_streak, 5);
+        tally.report(Report::Whole, 5);
+        assert_eq!((tally.read().broken_off_streak, tally.read().all), (0, 10));
     }
 
     #[test]

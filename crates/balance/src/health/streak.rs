@@ -4,16 +4,20 @@
 //! |---|---|---|
 //! | refused | always | no |
 //! | reset | always | yes |
-//! | timed out | while the other backends are mostly well | yes |
-//! | 5xx | while most of its own answers are 5xx and the other backends are mostly well | yes |
+//! | broken off | always | yes |
+//! | timed out | unless the others fail so as well | yes |
+//! | 5xx | while most of its own answers are 5xx, unless the others' are as well | yes |
 //! | 429, 503 with Retry-After | never | |
 //!
-//! A backend that hangs lets time pass, and so do all of them when all have too much to do, or they err. Then those that were
-//! ejected would leave even more to the others: so such an ejection also ends as soon as the others are mostly not well. The
-//! others are what isn't ejected of the pool; they are mostly well unless more than half of their tries of the last three
-//! seconds were errors.
+//! A backend that hangs lets time pass, and so do all of them when all have too much to do. Then those that were ejected
+//! would leave even more to the others: so such an ejection also ends as soon as half of the others' tries fail so.
+//! The others are what isn't ejected of the pool, and their tries those of the last three seconds, twenty at least: a few say
+//! nothing of a pool. To fail so is what those with too much to do do: refuse, reset, let time pass, answer 503. Other errors
+//! are no excuse, since they can be had for the asking; but 5xx are one for 5xx.
+//!
+//! An answer that has begun ends every row but that of answers that broke off, which one that is whole ends.
 
-use super::passive::Sample;
+use super::passive::{ENOUGH, Heard, Sample};
 use super::report::Reading;
 
 /// What ejects a backend.
@@ -30,23 +34,39 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// Whether it is none where the others do the same.
-    pub(super) const fn may_be_shared(self) -> bool {
-        matches!(self, Self::TimedOut | Self::Errored)
+    /// How many of these tries failed so.
+    const fn of(self, sample: Sample) -> u64 {
+        match self {
+            Self::TimedOut => sample.unserved,
+            Self::Errored => sample.errored,
+            Self::Refused | Self::Reset => 0,
+        }
+    }
+
+    /// Whether half of what the `others` did just now failed so.
+    pub(super) const fn is_common(self, others: Sample) -> bool {
+        let such = self.of(others);
+        others.tries >= ENOUGH && such > 0 && such.saturating_mul(2) >= others.tries
+    }
+
+    /// Whether that, or so much of it that a backend which did this is little worse, so that it is no reason.
+    pub(super) const fn is_shared(self, own: Sample, others: Sample) -> bool {
+        let (own_such, such) = (self.of(own), self.of(others));
+        let nearly =
+            such.saturating_mul(3 * own.tries) >= own_such.saturating_mul(2).saturating_mul(others.tries);
+        self.is_common(others) || others.tries >= ENOUGH && such > 0 && nearly
     }
 }
 
-/// Whether those whose tries these are mostly answer well. Nobody is blamed for what nobody tried.
-pub(super) const fn mostly_well(just_now: Sample) -> bool {
-    just_now.errors.saturating_mul(2) <= just_now.tries
-}
-
-/// Whether, and by what, a backend of this `reading` and these tries `lately` has failed too often: `limit` times, or once if
-/// it is on trial.
-pub(super) fn ejects(reading: Reading, lately: Sample, others_well: bool, limit: u32) -> Option<Cause> {
+/// Whether, and by what, a backend of this `reading` that did this has failed too often beside what the `others`
+/// did just now: `limit` times, or once if it is on trial.
+pub(super) fn ejects(reading: Reading, own: Heard, others: Sample, limit: u32) -> Option<Cause> {
+    if reading.broken_off_streak >= limit.max(1) {
+        return Some(Cause::Reset);
+    }
     let limit = if reading.on_trial { 1 } else { limit.max(1) };
     let broken = reading.streak.saturating_sub(reading.timed_out_streak);
-    let counted = if others_well { reading.streak } else { broken };
+    let counted = if Cause::TimedOut.is_shared(own.just_now, others) { broken } else { reading.streak };
     if counted >= limit {
         return Some(if reading.refused_streak.saturating_mul(2) > counted {
             Cause::Refused
@@ -56,8 +76,10 @@ pub(super) fn ejects(reading: Reading, lately: Sample, others_well: bool, limit:
             Cause::TimedOut
         });
     }
-    let mostly_errored = lately.errored.saturating_mul(2) > lately.tries;
-    let errs = others_well && mostly_errored && counted.saturating_add(reading.errored_streak) >= limit;
+    let mostly_errored = own.lately.errored.saturating_mul(2) > own.lately.tries;
+    let errs = !Cause::Errored.is_shared(own.just_now, others)
+        && mostly_errored
+        && counted.saturating_add(reading.errored_streak) >= limit;
     errs.then_some(Cause::Errored)
 }
 
@@ -68,14 +90,20 @@ mod tests {
 
     const LIMIT: u32 = 5;
 
+    /// Others that are well, and others that all fail in every way.
+    const OTHERS: [Sample; 2] = [
+        Sample { tries: 100, errors: 0, errored: 0, unserved: 0 },
+        Sample { tries: 100, errors: 100, errored: 100, unserved: 100 },
+    ];
+
     /// What such a row does to a backend of whose tries so many lately were 5xx.
-    fn after(row: &[(Report, usize)], errored: u64, others_well: bool) -> Option<Cause> {
+    fn after(row: &[(Report, usize)], errored: u64, others: Sample) -> Option<Cause> {
         let tally = Tally::default();
         for &(report, times) in row {
             (0..times).for_each(|_| _ = tally.report(report, LIMIT));
         }
-        let lately = Sample { tries: 100, errors: errored, errored };
-        ejects(tally.read(), lately, others_well, LIMIT)
+        let own = Sample { tries: 100, errors: 100, errored, unserved: 100 - errored };
+        ejects(tally.read(), Heard { lately: own, just_now: own }, others, LIMIT)
     }
 
     #[test]
@@ -88,24 +116,26 @@ mod tests {
         let rows = [
             (Report::Refused, "refused"),
             (Report::Reset, "reset"),
+            (Report::BrokenOff, "broken off"),
             (Report::TimedOut, "timed out"),
             (Report::Errored, "5xx"),
             (Report::Overloaded, "429, 503 with Retry-After"),
         ]
         .map(|(report, name)| {
-            let what = |errored, others_well| after(&[(report, 5)], errored, others_well);
-            assert_eq!(after(&[(report, 4)], 100, true), None);
-            let found = [what(0, false), what(0, true), what(100, false), what(100, true)];
+            let [well, sick] = OTHERS;
+            let what = |errored, others| after(&[(report, 5)], errored, others);
+            assert_eq!(after(&[(report, 4)], 100, well), None);
+            let found = [what(0, sick), what(0, well), what(100, sick), what(100, well)];
             let ejects = match found.map(|cause| cause.is_some()) {
                 [true, true, true, true] => "always",
-                [false, true, false, true] => "while the other backends are mostly well",
+                [false, true, false, true] => "unless the others fail so as well",
                 [false, false, false, true] => {
-                    "while most of its own answers are 5xx and the other backends are mostly well"
+                    "while most of its own answers are 5xx, unless the others' are as well"
                 }
                 [false, false, false, false] => "never",
                 other => panic!("{other:?}"),
             };
-            let counts = word(what(100, true));
+            let counts = word(what(100, well));
             format!("{name} | {ejects} | {counts} |").replace("|  |", "| |")
         });
         let rows_of = |page: &'static str, mark: &str| -> Vec<&'static str> {
@@ -128,13 +158,28 @@ mod tests {
             (vec![(Errored, 3), (TimedOut, 5)], true, Some(Cause::TimedOut)),
             (vec![(TimedOut, 4), (Answered, 1), (TimedOut, 4)], true, None),
         ] {
-            assert_eq!(after(&row, 0, others_well), expected, "{row:?}");
+            assert_eq!(after(&row, 0, OTHERS[usize::from(!others_well)]), expected, "{row:?}");
         }
     }
 
     #[test]
-    fn to_be_mostly_well_is_that_half_of_the_tries_are() {
-        let sample = |tries, errors| Sample { tries, errors, errored: 0 };
-        assert!(mostly_well(sample(0, 0)) && mostly_well(sample(10, 5)) && !mostly_well(sample(10, 6)));
+    fn only_enough_of_the_same_is_an_excuse() {
+        let others = |tries, errored, unserved| Sample { tries, errors: tries, errored, unserved };
+        for (cause, others, is_shared) in [
+            (Cause::TimedOut, others(20, 0, 10), true),
+            (Cause::TimedOut, others(20, 0, 9), false),
+            (Cause::TimedOut, others(19, 0, 19), false),
+            (Cause::TimedOut, others(100, 100, 0), false),
+            // 429, of which there may be any number.
+            (Cause::TimedOut, others(100, 0, 0), false),
+            (Cause::Errored, others(100, 51, 0), true),
+            (Cause::Errored, others(100, 0, 100), false),
+            (Cause::Reset, others(100, 100, 100), false),
+        ] {
+            assert_eq!(cause.is_common(others), is_shared, "{cause:?} {others:?}");
+        }
+        let own = Sample { tries: 10, errors: 6, errored: 0, unserved: 6 };
+        assert!(Cause::TimedOut.is_shared(own, others(100, 0, 40)));
+        assert!(!Cause::TimedOut.is_shared(own, others(100, 0, 39)));
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::member::Member;
 use super::passive::{Heard, Sample};
-use super::streak::{Cause, mostly_well};
+use super::streak::Cause;
 use super::table::Operator;
 use super::verdict::Thresholds;
 use crate::live::BackendLive;
@@ -266,15 +266,13 @@ impl Ward {
     /// By failures in a row, beside what `all` did just now. Whoever is out already did nothing.
     fn eject(&mut self, all: Sample, now: Instant) {
         let Some(policy) = self.policy.passive else { return };
-        if !mostly_well(all) {
-            self.present_mut().for_each(|member| member.excuse(now));
-        }
+        self.present_mut().for_each(|member| member.excuse(all, now));
         let mut serving = self.present().filter(|member| member.serves(now)).count();
         let mut out = self.present().filter(|member| member.is_statistically_out(now)).count();
         let most = part_of(policy.max_ejected, self.present().count());
         for member in self.present_mut().filter(|member| !member.is_out(now)) {
-            let others_well = mostly_well(all.without(member.heard().just_now));
-            let Some(cause) = member.failed(others_well, policy.consecutive_failures) else { continue };
+            let others = all.without(member.heard().just_now);
+            let Some(cause) = member.failed(others, policy.consecutive_failures) else { continue };
             let is_last = serving == usize::from(member.serves(now));
             let is_statistical = cause != Cause::Refused;
             if is_last || is_statistical && out >= most {

@@ -60,8 +60,8 @@ impl Exchange {
         Ok(None)
     }
 
-    /// The head of a final answer is here: everybody who wants to know is told. That it is a good one is said when it is
-    /// whole, since it may break off; but a breaker's trial, which others wait for, ends here.
+    /// The head of a final answer is here: everybody who wants to know is told. Of a good one that isn't whole yet it is said
+    /// later how it ended; but it counts now, since that may be in days.
     fn answered(&mut self, order: &Order<'_>, trial: &mut Trial, response: &Response) {
         let now = clock::now();
         let status = self.answer.status();
@@ -69,10 +69,11 @@ impl Exchange {
         trial.slot.counters().codes.count(status);
         let said = said(&self.answer);
         trial.unsettled = said == Report::Answered && !response.upgrade && !trial.has_whole(response.body);
-        if !trial.unsettled {
+        if trial.unsettled {
+            trial.slot.report(order, Report::Begun);
+            breaking::begun(order, &trial.slot);
+        } else {
             trial.slot.report(order, said);
-        }
-        if !trial.unsettled || trial.slot.is_on_trial() {
             breaking::report(order, &trial.slot, status >= 500);
         }
         // 503 is said of the backend's load; 429, of what one client asks for.
@@ -203,6 +204,7 @@ fn said(answer: &Head) -> Report {
     match answer.status() {
         429 => Report::Overloaded,
         503 if answer.named(b"Retry-After").is_some() => Report::Overloaded,
+        503 => Report::Unavailable,
         500..=599 => Report::Errored,
         _ => Report::Answered,
     }

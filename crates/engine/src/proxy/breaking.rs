@@ -37,14 +37,35 @@ pub(super) fn report(order: &Order<'_>, slot: &Slot, failed: bool) {
     say(failed, slot, &order.route.pool.plan, &order.client.worker);
 }
 
+/// A good answer of `slot` has begun, which may yet [break off](broke_off). A trial ends here, since others wait for it.
+pub(super) fn begun(order: &Order<'_>, slot: &Slot) {
+    let pass = slot.pass.get().filter(|pass| !pass.is_trial());
+    report(order, slot, false);
+    slot.pass.set(pass);
+}
+
+/// The answer of `slot`, which was good so far, has broken off.
+pub(super) fn broke_off(order: &Order<'_>, slot: &Slot) {
+    let pool = &order.route.pool.plan;
+    let Some(policy) = pool.breaker else { return };
+    let Some(pass) = slot.pass.take() else { return };
+    let breaking = slot.backend().live.broke_off(pass, &policy, clock::now());
+    tell(breaking, slot, pool, &order.client.worker);
+}
+
 /// [`report`], of what isn't a request.
 pub(crate) fn say(failed: bool, slot: &Slot, pool: &Pool, worker: &Rc<Worker>) {
     let Some(policy) = pool.breaker else { return };
     let Some(pass) = slot.pass.take() else { return };
+    let breaking = slot.backend().live.outcome(failed, pass, &policy, clock::now());
+    tell(breaking, slot, pool, worker);
+}
+
+fn tell(breaking: Breaking, slot: &Slot, pool: &Pool, worker: &Rc<Worker>) {
     let live = &slot.backend().live;
     let said = || (pool.name.to_string(), slot.backend().id.to_string());
     let events = &worker.shared.events;
-    match live.outcome(failed, pass, &policy, clock::now()) {
+    match breaking {
         Breaking::Stays => {}
         Breaking::Closed => {
             let (pool, backend) = said();

@@ -15,14 +15,12 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use fairlead_balance::health::Report;
 use fairlead_balance::{Attempts, Outcome};
 use fairlead_wire::http1::{Body, Scan};
 use fairlead_wire::{Head, http1};
 
 use super::account::Account;
 use super::affinity::Mark;
-use super::breaking;
 use super::connect::Choice;
 use super::key::Source;
 use super::replay::Replay;
@@ -123,7 +121,7 @@ pub(super) struct Trial {
     pub(super) interim: bool,
     /// The time it takes is one of those by which requests are hedged.
     pub(super) hedgeable: bool,
-    /// Its answer is good so far, and whether it ends well is still to be said of the backend.
+    /// Its answer has begun well, and is to end.
     pub(super) unsettled: bool,
 }
 
@@ -151,14 +149,6 @@ impl Trial {
             Body::None => true,
             Body::Length(length) => length <= self.connection.input.len() as u64,
             Body::Chunked | Body::Close => false,
-        }
-    }
-
-    /// Says how its answer ended, if that wasn't said at its head.
-    pub(super) fn settle(&mut self, order: &Order<'_>, report: Report) {
-        if std::mem::take(&mut self.unsettled) {
-            self.slot.report(order, report);
-            breaking::report(order, &self.slot, report.is_error());
         }
     }
 }

@@ -7,6 +7,7 @@ use fairlead_balance::health::Report;
 use fairlead_wire::Version;
 use fairlead_wire::http1::{Body, Framing, Response, encode};
 
+use super::breaking;
 use super::exchange::{Ended, Exchange, Gone, Order, Trial};
 use super::pump::{Ends, Job, Limit, Pump, PumpError, Side, Sink};
 use crate::buffer::Buffer;
@@ -38,7 +39,7 @@ impl Exchange {
         let mut pump = Pump::new(&job(order, response.body, framing, persistence), head);
         let relayed = self.move_bodies(order, &mut trial, &mut pump, gone).await;
         self.count(&trial, &pump, response.len);
-        judge(order, &mut trial, &pump, relayed.err());
+        judge(order, &trial, &pump, relayed.err());
         match relayed {
             Ok(()) => {
                 order.client.downstream.finish(pump.trailers());
@@ -165,9 +166,9 @@ impl Order<'_> {
     }
 }
 
-/// What the end of an answer says of its backend. One that broke off is the client's doing if he didn't let the backend go
-/// on; of one that paused too long nobody knows whether it wasn't meant to, as streams of events are.
-fn judge(order: &Order<'_>, trial: &mut Trial, pump: &Pump, failure: Option<Failure>) {
+/// What the end of an answer says of its backend. A client that leaves says nothing of it, and one that broke off is the
+/// client's doing if he didn't let the backend go on; of one that paused too long nobody knows whether it wasn't meant to, as streams of events are.
+fn judge(order: &Order<'_>, trial: &Trial, pump: &Pump, failure: Option<Failure>) {
     let broke = failure == Some(Failure::ANSWER_INCOMPLETE);
     if broke {
         trial.slot.counters().resets.add(1);
@@ -175,18 +176,19 @@ fn judge(order: &Order<'_>, trial: &mut Trial, pump: &Pump, failure: Option<Fail
     if !trial.unsettled {
         return;
     }
-    let report = match failure {
-        None => Report::Answered,
-        Some(failure) if failure.blame == Blame::Client => Report::Answered,
-        Some(_) if pump.has_slow_sink() || !trial.sending.is_complete() => return,
-        Some(_) if broke => Report::Reset,
-        Some(failure) if failure.error == Failure::MALFORMED.error => Report::Errored,
-        Some(_) => return,
-    };
-    if broke {
-        trial.slot.failed();
+    match failure {
+        None => trial.slot.report(order, Report::Whole),
+        Some(failure) if failure.blame == Blame::Client => {}
+        Some(_) if pump.has_slow_sink() || !trial.sending.is_complete() => {}
+        Some(failure) if broke || failure.error == Failure::MALFORMED.error => {
+            if broke {
+                trial.slot.failed();
+            }
+            trial.slot.report(order, Report::BrokenOff);
+            breaking::broke_off(order, &trial.slot);
+        }
+        Some(_) => {}
     }
-    trial.settle(order, report);
 }
 
 fn ends<'a, T: Sink>(client: &'a Client, from: &'a mut Connection, to: &'a T) -> Ends<'a, Stream, T> {

@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use fairlead_balance::health::Report;
 use fairlead_balance::{Action, Attempts, Means, Outcome, Random};
 use fairlead_wire::http1::{Body, Response};
 
@@ -111,7 +110,6 @@ impl Exchange {
         gone: Gone<'_>,
     ) -> Result<NextPlace, Failure> {
         self.give_up(order, trial);
-        trial.settle(order, Report::Answered);
         if let Action::Wait(time) = action {
             wait(order, time, gone).await?;
         }
