@@ -144,7 +144,9 @@ async def test_removed_listener_is_closed_and_its_address_can_be_another_ones(tm
 
 async def test_tcp_and_udp_share_a_port_but_not_two_programs(tmp_path: Path) -> None:
     async with Origin() as one:
-        wanted = configuration(tmp_path, {"game": {}}, {"app": {"backends": [one.address]}})
+        # Where nobody else listens by TCP: a port that is free for one protocol may be taken for the other.
+        listener = {"bind": "127.0.0.77:0"}
+        wanted = configuration(tmp_path, {"game": listener}, {"app": {"backends": [one.address]}})
         async with grounds(tmp_path, wanted) as ground:
             port = split(ground.addresses["game"])[1]
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -154,7 +156,7 @@ async def test_tcp_and_udp_share_a_port_but_not_two_programs(tmp_path: Path) -> 
                 (tmp_path / "fairlead.json").write_text(json.dumps(wanted))
                 ground.fairlead.process.send_signal(1)
                 await ground.fairlead.said("another program listens there")
-            wanted["listeners"]["more"] = {"bind": f"127.0.0.1:{port}", "protocol": "tcp", "pool": "app"}
+            wanted["listeners"]["more"] = {"bind": f"127.0.0.77:{port}", "protocol": "tcp", "pool": "app"}
             await ground.fairlead.reload(wanted)
             await ground.client().echoes()
 
