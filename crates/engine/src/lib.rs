@@ -13,8 +13,9 @@ mod channel;
 mod engine;
 mod error;
 
-// Threads, and what they serve from.
+// Threads, what they serve from, and the turns of what they serve.
 mod published;
+mod turn;
 mod worker;
 
 // A request's way.

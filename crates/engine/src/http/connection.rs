@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -18,6 +17,7 @@ use crate::clock::{self, Deadline, Phase};
 use crate::filter::forwarding::AddressText;
 use crate::io::Peer;
 use crate::listener::{Arrival, ConnectionGuard, Told};
+use crate::turn;
 use crate::worker::Worker;
 
 /// What lives as long as the connection. Boxed, because it moves between the task and its session.
@@ -94,22 +94,14 @@ struct Lingering {
 impl Future for Connection {
     type Output = ();
 
-    /// A panic is counted, and ends this connection and nothing else.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _turn = clock::begin_turn();
-        let connection = self.get_mut();
-        // Nothing of the connection is looked at again after a panic; what it shared with others (cells of the worker)
-        // is never left half-changed across a call that could panic.
-        match catch_unwind(AssertUnwindSafe(|| connection.poll_on(cx))) {
-            Ok(poll) => poll,
-            Err(panic) => {
-                if let Some(worker) = connection.worker() {
-                    worker.panicked(&*panic);
-                }
-                *connection = Self::Over;
-                Poll::Ready(())
+        let poll = |connection: &mut Self| connection.poll_on(cx);
+        turn::take(self.get_mut(), poll, |connection, panic| {
+            if let Some(worker) = connection.worker() {
+                worker.panicked(panic);
             }
-        }
+            *connection = Self::Over;
+        })
     }
 }
 

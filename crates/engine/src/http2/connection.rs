@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -24,6 +23,7 @@ use crate::http::{Session, linger};
 use crate::io::Peer;
 use crate::listener::{Arrival, ConnectionGuard, Told};
 use crate::published::LocalListener;
+use crate::turn;
 use crate::worker::Worker;
 
 /// Streams of one connection at a time. Browsers open some tens; what is above 100 only waits for the same backends.
@@ -128,18 +128,12 @@ enum Waits {
 impl Future for Connection {
     type Output = ();
 
-    /// A panic is counted, and ends this connection and nothing else.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _turn = clock::begin_turn();
-        let connection = self.get_mut();
-        match catch_unwind(AssertUnwindSafe(|| connection.poll_on(cx))) {
-            Ok(poll) => poll,
-            Err(panic) => {
-                connection.worker.panicked(&*panic);
-                connection.state = State::Over;
-                Poll::Ready(())
-            }
-        }
+        let poll = |connection: &mut Self| connection.poll_on(cx);
+        turn::take(self.get_mut(), poll, |connection, panic| {
+            connection.worker.panicked(panic);
+            connection.state = State::Over;
+        })
     }
 }
 
@@ -265,27 +259,26 @@ struct Serving {
 impl Future for Serving {
     type Output = ();
 
-    /// A panic is counted, and resets this stream and nothing else.
+    /// Without its session, what it had of the stream is gone, which resets it.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _turn = clock::begin_turn();
-        let serving = self.get_mut();
-        let Some(session) = &mut serving.session else { return Poll::Ready(()) };
-        match catch_unwind(AssertUnwindSafe(|| session.poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready((client, next))) => {
-                if let Some(session) = serving.session.take() {
-                    serving.worker.sessions.give_back(session);
-                }
-                if let (Downstream::Http2(call), Next::Cut) = (&client.downstream, next) {
-                    call.cut();
-                }
-                Poll::Ready(())
-            }
-            Err(panic) => {
-                serving.worker.panicked(&*panic);
-                serving.session = None;
-                Poll::Ready(())
-            }
+        let poll = |serving: &mut Self| serving.poll_on(cx);
+        turn::take(self.get_mut(), poll, |serving, panic| {
+            serving.worker.panicked(panic);
+            serving.session = None;
+        })
+    }
+}
+
+impl Serving {
+    fn poll_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(session) = &mut self.session else { return Poll::Ready(()) };
+        let (client, next) = ready!(session.poll(cx));
+        if let Some(session) = self.session.take() {
+            self.worker.sessions.give_back(session);
         }
+        if let (Downstream::Http2(call), Next::Cut) = (&client.downstream, next) {
+            call.cut();
+        }
+        Poll::Ready(())
     }
 }
