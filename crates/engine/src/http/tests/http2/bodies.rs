@@ -3,9 +3,31 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-use super::super::route;
-use super::client::{Client, request};
+use super::super::wire::Wire;
+use super::super::{Proxy, route};
+use super::client::{Asked, Client, request};
 use super::{start, with};
+
+/// An upload of which a backend has some.
+struct Upload {
+    proxy: Proxy,
+    client: Client,
+    asked: Asked,
+    backend: Wire,
+}
+
+impl Upload {
+    fn begin() -> Self {
+        let proxy = start();
+        let mut client = Client::connect(proxy.address);
+        let mut asked = client.ask(post(&[]), false);
+        let mut backend = proxy.backend();
+        backend.head();
+        client.send(&mut asked.body, Bytes::from_static(b"abcd"), false);
+        assert_eq!(backend.take(9), "4\r\nabcd\r\n");
+        Self { proxy, client, asked, backend }
+    }
+}
 
 fn post(fields: &[(&str, &str)]) -> http::Request<()> {
     request("POST", "http://x.example/", fields)
@@ -76,13 +98,7 @@ fn an_answer_streams_while_its_request_does() {
 
 #[test]
 fn an_upload_that_its_client_resets_is_never_ended_cleanly() {
-    let proxy = start();
-    let mut client = Client::connect(proxy.address);
-    let mut asked = client.ask(post(&[]), false);
-    let mut backend = proxy.backend();
-    backend.head();
-    client.send(&mut asked.body, Bytes::from_static(b"abcd"), false);
-    assert_eq!(backend.take(9), "4\r\nabcd\r\n");
+    let Upload { proxy, mut client, mut asked, mut backend } = Upload::begin();
     asked.body.send_reset(h2::Reason::CANCEL);
     client.go();
     assert!(backend.try_rest().is_ok_and(|rest| rest.is_empty()), "no last chunk");
@@ -97,13 +113,7 @@ fn an_upload_that_its_client_resets_is_never_ended_cleanly() {
 
 #[test]
 fn an_upload_whose_connection_breaks_is_never_ended_cleanly() {
-    let proxy = start();
-    let mut client = Client::connect(proxy.address);
-    let mut asked = client.ask(post(&[]), false);
-    let mut backend = proxy.backend();
-    backend.head();
-    client.send(&mut asked.body, Bytes::from_static(b"abcd"), false);
-    assert_eq!(backend.take(9), "4\r\nabcd\r\n");
+    let Upload { proxy, client, asked: _, mut backend } = Upload::begin();
     drop(client);
     assert!(backend.try_rest().is_ok_and(|rest| rest.is_empty()), "no last chunk");
     proxy.until("in_flight", 0);
