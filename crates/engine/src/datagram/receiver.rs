@@ -14,7 +14,7 @@ use foldhash::quality::RandomState;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
-use super::end::End;
+use super::end;
 use super::path::{Path, count};
 use super::session::Session;
 use crate::clock;
@@ -104,7 +104,7 @@ impl Receiver {
         }
         let sessions: Vec<_> = self.sessions.borrow().values().cloned().collect();
         for session in sessions {
-            session.end(End::CLOSED);
+            session.end(end::CLOSED);
         }
         worker.datagrams.replies.borrow_mut().let_go(&self);
         let task = self.task.take();
@@ -165,7 +165,7 @@ impl Receiver {
         let known = known.filter(|session| {
             let stays = session.is_of(&terms.cell);
             if !stays {
-                session.end(End::CLOSED);
+                session.end(end::CLOSED);
             }
             stays
         });

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use fairlead_balance::health::Report;
 use fairlead_plan::spec::UdpOptions;
 
-use super::end::End;
+use super::end;
 use super::path::Path;
 use super::receiver::{Message, Receiver, Terms};
 use super::replies::Came;
@@ -24,7 +24,7 @@ use crate::io::Peer;
 use crate::listener::ConnectionGuard;
 use crate::published::{ListenerCell, LocalRoute};
 use crate::stream::judge;
-use crate::telemetry::{Dropped, Record};
+use crate::telemetry::{Dropped, End, Record};
 use crate::unix::datagrams;
 use crate::worker::Worker;
 
@@ -135,7 +135,7 @@ impl Session {
         {
             drop_it(why);
             drop(life);
-            return self.end(End::NO_BACKEND);
+            return self.end(end::NO_BACKEND);
         }
         for _ in 0..TRIES {
             match datagrams::send(alive.upstream.socket.get_ref().as_fd(), message.bytes, message.segment) {
@@ -192,7 +192,7 @@ impl Session {
     /// Ready when it is over.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if let Poll::Ready(phase) = self.deadline.poll_expired(cx) {
-            self.end(End::timed_out(phase));
+            self.end(end::timed_out(phase));
             return Poll::Ready(());
         }
         self.waker.borrow_mut().replace(cx.waker().clone());
@@ -221,7 +221,7 @@ impl Session {
             Poll::Pending => socket.poll_write_ready(cx),
             ready @ Poll::Ready(_) => ready,
         };
-        let Ok(mut ready) = std::task::ready!(ready) else { return Poll::Ready(Some(End::CLOSED)) };
+        let Ok(mut ready) = std::task::ready!(ready) else { return Poll::Ready(Some(end::CLOSED)) };
         let taken = self.worker.datagrams.replies.borrow_mut().take(&self.receiver, socket, &self.path);
         if !matches!(taken, Ok(Came { all: false, .. })) {
             // What comes from now on, an error too, makes it ready again.
@@ -273,7 +273,7 @@ impl Life {
             }
             judge(worker, slot, Report::Answered, &self.route.pool.plan);
         }
-        self.figures.count.is_complete(terms.udp).then_some(End::ANSWERED)
+        self.figures.count.is_complete(terms.udp).then_some(end::ANSWERED)
     }
 
     fn report(&self, worker: &Worker, path: &Path, end: End) {

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use fairlead_balance::health::Report;
 use fairlead_plan::Pool;
 
-use super::end::End;
 use super::session::Client;
 use crate::clock;
 use crate::proxy::breaking;
 use crate::proxy::slot::Slot;
 use crate::published::{LocalMembers, LocalRoute};
-use crate::telemetry::Record;
+use crate::telemetry::{End, Record};
 use crate::worker::Worker;
 
 /// What became of the try of `slot`, as far as its backend is to blame; told once for each try.

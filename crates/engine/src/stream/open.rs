@@ -11,7 +11,7 @@ use fairlead_plan::Backend;
 use fairlead_plan::spec::{BackendAddress, Protocol};
 
 use super::account::{Account, judge};
-use super::end::End;
+use super::end;
 use super::session::Client;
 use super::sni;
 use crate::clock::{self, Phase};
@@ -20,6 +20,7 @@ use crate::proxy::key;
 use crate::proxy::slot::Slot;
 use crate::proxy::waiting::{QueueFull, in_line};
 use crate::published::LocalRoute;
+use crate::telemetry::End;
 use crate::upstream::{Connection, DialFailure};
 
 /// A session that has its backend.
@@ -43,7 +44,7 @@ enum Trouble {
 
 impl From<QueueFull> for Trouble {
     fn from(_: QueueFull) -> Self {
-        Self::Final(End::QUEUE_FULL)
+        Self::Final(end::QUEUE_FULL)
     }
 }
 
@@ -52,7 +53,7 @@ pub(super) async fn open(client: &mut Client, account: &mut Account) -> Result<O
     let listener = client.guard.listener().current();
     let route = match listener.plan.protocol {
         Protocol::Tcp { sni: true } => sni::route(client, &listener).await?,
-        _ => listener.routes.first().ok_or(End::NO_BACKEND)?,
+        _ => listener.routes.first().ok_or(end::NO_BACKEND)?,
     };
     let route = route.clone();
     let from = client.address().filter(|_| listener.plan.socket.transparent);
@@ -88,9 +89,9 @@ impl Seek<'_> {
             match self.decide(&mut attempts, outcome) {
                 Action::Send => queues = false,
                 Action::Queue => queues = true,
-                Action::Answer(failure) => return Err(failure.into()),
+                Action::Answer(failure) => return Err(end::untaken(failure)),
                 // Said only of connections that were made.
-                _ => return Err(End::NO_BACKEND),
+                _ => return Err(end::NO_BACKEND),
             }
         }
     }
@@ -142,13 +143,13 @@ impl Seek<'_> {
                 }
             }
             if let Poll::Ready(phase) = self.client.deadline.poll_expired(cx) {
-                return Poll::Ready(Err(Trouble::Final(End::timed_out(phase))));
+                return Poll::Ready(Err(Trouble::Final(end::timed_out(phase))));
             }
-            gone.as_mut().poll(cx).map(|()| Err(Trouble::Final(End::CLIENT_GONE)))
+            gone.as_mut().poll(cx).map(|()| Err(Trouble::Final(end::CLIENT_GONE)))
         };
         // A session has nothing to say of its priority.
         let found = in_line(pool.live.queue(), options, (self.client.worker.index, 0), look).await?;
-        found.ok_or(Trouble::Final(End::QUEUE_TIMEOUT))
+        found.ok_or(Trouble::Final(end::QUEUE_TIMEOUT))
     }
 
     /// Connects to the backend of `slot`. Meanwhile the client is watched: nobody connects for one that is gone.
@@ -169,7 +170,7 @@ impl Seek<'_> {
         })
         .await;
         match dialed {
-            None => Err(Trouble::Final(End::CLIENT_GONE)),
+            None => Err(Trouble::Final(end::CLIENT_GONE)),
             Some(Ok(connection)) => {
                 let now = clock::now();
                 let took = now.saturating_duration_since(before);
@@ -189,7 +190,7 @@ impl Seek<'_> {
         match (self.from, &backend.address) {
             // From an address of ours it might let in whom it wouldn't.
             (Some(from), BackendAddress::Ip(address)) if from.is_ipv4() != address.is_ipv4() => {
-                Err(Trouble::Final(End::OTHER_FAMILY))
+                Err(Trouble::Final(end::OTHER_FAMILY))
             }
             (Some(from), BackendAddress::Ip(_)) => Ok(Some(from)),
             _ => Ok(None),
@@ -199,9 +200,9 @@ impl Seek<'_> {
     fn dial_failed(&self, failure: DialFailure, slot: &Slot) -> Trouble {
         let timed_out = match failure {
             // Ours: another backend would do no better.
-            DialFailure::Resource(_) => return Trouble::Final(End::NO_RESOURCES),
+            DialFailure::Resource(_) => return Trouble::Final(end::NO_RESOURCES),
             DialFailure::Expired(phase) if phase != Phase::Connect => {
-                return Trouble::Final(End::timed_out(phase));
+                return Trouble::Final(end::timed_out(phase));
             }
             DialFailure::TimedOut | DialFailure::Expired(_) => true,
             DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,

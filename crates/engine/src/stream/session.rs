@@ -13,7 +13,7 @@ use fairlead_plan::Pool;
 use fairlead_wire::client_hello::ServerName;
 
 use super::account::{Account, judge};
-use super::end::End;
+use super::end;
 use super::open::{self, Opened};
 use crate::buffer::Buffer;
 use crate::clock::{self, Deadline};
@@ -21,7 +21,7 @@ use crate::io::{Peer, Stream};
 use crate::listener::{Arrival, ConnectionGuard, Told};
 use crate::proxy::announce;
 use crate::proxy::tunnel::{self, Terms};
-use crate::telemetry::ListenerCounters;
+use crate::telemetry::{End, ListenerCounters};
 use crate::worker::Worker;
 
 /// What lives as long as the session.
@@ -84,7 +84,7 @@ async fn live(mut client: Client) {
         Ok(opened) => client.relay(&mut account, opened).await,
         Err(end) => end,
     };
-    if end.is_cut() {
+    if end::is_cut(end) {
         client.stream.reset_on_close();
     }
     account.close(&client, end);
@@ -149,14 +149,14 @@ impl Client {
             },
         )
         .await;
-        let end = End::of(&summary);
-        if end == End::BACKEND_RESET {
+        let end = end::of(&summary);
+        if end == end::BACKEND_RESET {
             slot.counters().resets.add(1);
         }
-        if !spoke && let Some(report) = end.says() {
+        if !spoke && let Some(report) = end::says(end) {
             judge(&self.worker, &slot, report, pool);
         }
-        if end.is_cut() {
+        if end::is_cut(end) {
             // Neither side may take a break for an orderly end.
             connection.stream.reset_on_close();
         }

@@ -2,11 +2,12 @@
 
 use fairlead_wire::client_hello::{self, MAX_BYTES, Read};
 
-use super::end::End;
+use super::end;
 use super::session::Client;
 use crate::clock::{self, Phase};
 use crate::io::Fault;
 use crate::published::{LocalListener, LocalRoute};
+use crate::telemetry::End;
 
 /// Reads the client's ClientHello and finds its route.
 pub(super) async fn route<'a>(
@@ -20,7 +21,7 @@ pub(super) async fn route<'a>(
     let name = client.name.as_ref().map(|name| name.as_str().as_bytes()).unwrap_or_default();
     // Of names there is nothing but the host: every path is as good.
     let found = listener.plan.router.route(name, b"/");
-    let missing = if client.name.is_some() { End::UNKNOWN_NAME } else { End::NO_NAME };
+    let missing = if client.name.is_some() { end::UNKNOWN_NAME } else { end::NO_NAME };
     found.map(|index| &listener.routes[index]).ok_or(missing)
 }
 
@@ -32,8 +33,8 @@ async fn hello(client: &mut Client) -> Result<(), End> {
                 client.name = hello.server_name;
                 return Ok(());
             }
-            Ok(Read::NotTls) => return Err(End::NOT_TLS),
-            Err(refusal) => return Err(End::refused(refusal.reason)),
+            Ok(Read::NotTls) => return Err(end::NOT_TLS),
+            Err(refusal) => return Err(end::refused(refusal.reason)),
             Ok(Read::More) => {}
         }
         // Until it speaks, a client costs no buffer.
@@ -41,18 +42,18 @@ async fn hello(client: &mut Client) -> Result<(), End> {
             client.stream.readable(&client.deadline).await.map_err(gone)?;
         }
         if !client.input.make_room(MAX_BYTES) {
-            return Err(End::refused("ClientHello longer than is read"));
+            return Err(end::refused("ClientHello longer than is read"));
         }
         let received = client.stream.read(&client.deadline, &mut client.input).await.map_err(gone)?;
         if received == 0 {
-            return Err(End::HELLO_INCOMPLETE);
+            return Err(end::HELLO_INCOMPLETE);
         }
     }
 }
 
 fn gone(fault: Fault) -> End {
     match fault {
-        Fault::TimedOut(phase) => End::timed_out(phase),
-        _ => End::CLIENT_GONE,
+        Fault::TimedOut(phase) => end::timed_out(phase),
+        _ => end::CLIENT_GONE,
     }
 }

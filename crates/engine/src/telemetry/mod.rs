@@ -4,6 +4,7 @@
 
 mod access_log;
 mod counters;
+mod end;
 mod events;
 mod histogram;
 mod local;
@@ -15,6 +16,7 @@ mod timestamp;
 
 pub(crate) use access_log::{Batch, LogWriter, Sink};
 pub(crate) use counters::{BackendCounters, Dropped, Ended, ListenerCounters, RouteCounters};
+pub(crate) use end::End;
 pub(crate) use events::Events;
 pub use events::{Event, What};
 pub(crate) use local::Local;
