@@ -45,16 +45,20 @@ impl Cause {
 
     /// Whether half of what the `others` did just now failed so.
     pub(super) const fn is_common(self, others: Sample) -> bool {
-        let such = self.of(others);
-        others.tries >= ENOUGH && such > 0 && such.saturating_mul(2) >= others.tries
+        self.reaches((1, 2), others)
     }
 
-    /// Whether that, or so much of it that a backend which did this is little worse, so that it is no reason.
+    /// Whether that, or so much of it that a backend which did this is little worse, so that it is no reason. One that did
+    /// nothing just now is there by its row alone, in which all have failed.
     pub(super) const fn is_shared(self, own: Sample, others: Sample) -> bool {
-        let (own_such, such) = (self.of(own), self.of(others));
-        let nearly =
-            such.saturating_mul(3 * own.tries) >= own_such.saturating_mul(2).saturating_mul(others.tries);
-        self.is_common(others) || others.tries >= ENOUGH && such > 0 && nearly
+        let nearly = (self.of(own).saturating_mul(2), own.tries.saturating_mul(3));
+        self.is_common(others) || own.tries > 0 && self.reaches(nearly, others)
+    }
+
+    /// Whether of what the `others` did just now so large a part, `such` of `all`, failed so.
+    const fn reaches(self, (such, all): (u64, u64), others: Sample) -> bool {
+        let found = self.of(others);
+        found > 0 && others.tries >= ENOUGH && found.saturating_mul(all) >= others.tries.saturating_mul(such)
     }
 }
 
@@ -181,5 +185,9 @@ mod tests {
         let own = Sample { tries: 10, errors: 6, errored: 0, unserved: 6 };
         assert!(Cause::TimedOut.is_shared(own, others(100, 0, 40)));
         assert!(!Cause::TimedOut.is_shared(own, others(100, 0, 39)));
+        // Its row is older than that.
+        let own = Sample::default();
+        assert!(Cause::TimedOut.is_shared(own, others(100, 0, 50)));
+        assert!(!Cause::TimedOut.is_shared(own, others(100, 0, 49)));
     }
 }

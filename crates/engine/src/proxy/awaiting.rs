@@ -8,7 +8,7 @@ use fairlead_balance::health::Report;
 use fairlead_wire::http1::{Framing, Response, encode, parse};
 use fairlead_wire::{Head, Version};
 
-use super::breaking;
+use super::breaking::{self, Became};
 use super::exchange::{Exchange, Gone, Order, Trial, Trouble};
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
@@ -69,13 +69,13 @@ impl Exchange {
         trial.slot.counters().codes.count(status);
         let said = said(&self.answer);
         trial.unsettled = said == Report::Answered && !response.upgrade && !trial.has_whole(response.body);
-        if trial.unsettled {
-            trial.slot.report(order, Report::Begun);
-            breaking::begun(order, &trial.slot);
-        } else {
-            trial.slot.report(order, said);
-            breaking::report(order, &trial.slot, status >= 500);
-        }
+        let (said_now, became) = match (trial.unsettled, status) {
+            (true, _) => (Report::Begun, Became::Begun),
+            (_, 500..) => (said, Became::Failed),
+            _ => (said, Became::Answered),
+        };
+        trial.slot.report(order, said_now);
+        breaking::report(order, &trial.slot, became);
         // 503 is said of the backend's load; 429, of what one client asks for.
         if status == 503 {
             trial.slot.adapt(None, now);
@@ -173,7 +173,7 @@ pub(super) fn blame(obstacle: Obstacle, order: &Order<'_>, trial: &Trial) {
     if !obstacle.is_the_backends(trial) {
         return;
     }
-    breaking::report(order, slot, true);
+    breaking::report(order, slot, Became::Failed);
     match obstacle {
         Obstacle::Request(Failure::TRY_TIMEOUT) if !trial.has_begun() => {
             counters.timeouts.add(1);

@@ -32,16 +32,20 @@ pub(crate) fn lets_in(pool: &Pool, slot: &Slot) -> bool {
     pass.is_some()
 }
 
-/// The try of `slot` was answered, or `failed`: an answer of 500 and above, or none.
-pub(super) fn report(order: &Order<'_>, slot: &Slot, failed: bool) {
-    say(failed, slot, &order.route.pool.plan, &order.client.worker);
+/// What became of a try.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// A good answer.
+    Answered,
+    /// The head of one, which may yet [break off](broke_off).
+    Begun,
+    /// An answer of 500 and above, or none.
+    Failed,
 }
 
-/// A good answer of `slot` has begun, which may yet [break off](broke_off). A trial ends here, since others wait for it.
-pub(super) fn begun(order: &Order<'_>, slot: &Slot) {
-    let pass = slot.pass.get().filter(|pass| !pass.is_trial());
-    report(order, slot, false);
-    slot.pass.set(pass);
+/// The try of `slot` has become this.
+pub(super) fn report(order: &Order<'_>, slot: &Slot, became: Became) {
+    say(became, slot, &order.route.pool.plan, &order.client.worker);
 }
 
 /// The answer of `slot`, which was good so far, has broken off.
@@ -54,10 +58,14 @@ pub(super) fn broke_off(order: &Order<'_>, slot: &Slot) {
 }
 
 /// [`report`], of what isn't a request.
-pub(crate) fn say(failed: bool, slot: &Slot, pool: &Pool, worker: &Rc<Worker>) {
+pub(crate) fn say(became: Became, slot: &Slot, pool: &Pool, worker: &Rc<Worker>) {
     let Some(policy) = pool.breaker else { return };
-    let Some(pass) = slot.pass.take() else { return };
-    let breaking = slot.backend().live.outcome(failed, pass, &policy, clock::now());
+    let Some(pass) = slot.pass.get() else { return };
+    // A trial ends here, since others wait for it.
+    if became != Became::Begun || pass.is_trial() {
+        slot.pass.set(None);
+    }
+    let breaking = slot.backend().live.outcome(became == Became::Failed, pass, &policy, clock::now());
     tell(breaking, slot, pool, worker);
 }
 

@@ -13,7 +13,7 @@ use fairlead_plan::{Bonds, Pool};
 
 use super::account::Account;
 use super::announce;
-use super::breaking;
+use super::breaking::{self, Became};
 use super::exchange::{Gone, Order, Trouble};
 use super::slot::Slot;
 use crate::clock::{self, Deadline, Phase};
@@ -141,7 +141,7 @@ fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble 
         DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
     };
     slot.counters().connect_failures.add(1);
-    breaking::report(order, slot, true);
+    breaking::report(order, slot, Became::Failed);
     slot.failed();
     slot.report(order, if timed_out { Report::TimedOut } else { Report::Refused });
     Trouble::Try(Outcome::ConnectFailed { member: slot.index(), timed_out })

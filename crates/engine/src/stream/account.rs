@@ -8,7 +8,7 @@ use fairlead_plan::Pool;
 
 use super::session::Client;
 use crate::clock;
-use crate::proxy::breaking;
+use crate::proxy::breaking::{self, Became};
 use crate::proxy::slot::Slot;
 use crate::published::{LocalMembers, LocalRoute};
 use crate::telemetry::{End, Record};
@@ -16,7 +16,8 @@ use crate::worker::Worker;
 
 /// What became of the try of `slot`, as far as its backend is to blame; told once for each try.
 pub(crate) fn judge(worker: &Rc<Worker>, slot: &Slot, report: Report, pool: &Pool) {
-    breaking::say(report != Report::Answered, slot, pool, worker);
+    let became = if report == Report::Answered { Became::Answered } else { Became::Failed };
+    breaking::say(became, slot, pool, worker);
     slot.say(report, pool, worker);
 }
 
