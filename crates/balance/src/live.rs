@@ -360,6 +360,21 @@ impl BackendLive {
         alarms
     }
 
+    /// The answer to one of its requests has begun, and goes on for longer than its head.
+    pub fn begin_answer(&self) {
+        self.traffic.tally.begin_answer();
+    }
+
+    /// An answer that [went on](Self::begin_answer) has ended, however it did.
+    pub fn end_answer(&self) {
+        self.traffic.tally.end_answer();
+    }
+
+    /// Requests of which nothing was answered yet.
+    pub(crate) fn awaited(&self) -> u32 {
+        self.in_flight().saturating_sub(self.traffic.tally.answering())
+    }
+
     pub(crate) fn tally(&self) -> &Tally {
         &self.traffic.tally
     }

@@ -98,6 +98,10 @@ impl Town {
         f64::from(self.backends[index].standing().share()) / f64::from(Standing::WHOLE)
     }
 
+    fn serving(&self) -> Vec<usize> {
+        (0..self.backends.len()).filter(|&index| self.share(index) > 0.0).collect()
+    }
+
     /// A second of `requests` over the pool by shares, of which the first backend fails `errors` of 100. Gives the part of
     /// all that it got.
     #[expect(clippy::cast_sign_loss, reason = "requests and shares are never negative")]
@@ -165,11 +169,13 @@ fn one_that_refuses_is_out_at_once_and_at_its_first_failure_after_coming_back() 
 #[test]
 fn the_last_usable_one_is_never_ejected() {
     let mut town = Town::new(3, POLICY, None);
+    town.report(2, Report::Answered, 1);
     for index in 0..3 {
         town.report(index, Report::Refused, 50);
         town.judge();
     }
     assert_eq!((town.state(2), town.share(2)), (State::Up, 1.0));
+    assert_eq!(town.serving(), [2]);
     // Its check fails: of those that are out, one is the last usable one now.
     town.ward.operate("2", Operator::Disabled);
     town.judge();
@@ -183,6 +189,7 @@ fn one_may_always_be_ejected_unless_none_may() {
         let policy = Policy { passive: Some(PassivePolicy { max_ejected, ..PASSIVE }), ..POLICY };
         let mut town = Town::new(4, policy, None);
         for index in 0..4 {
+            town.report(index, Report::Answered, 1);
             town.report(index, Report::Reset, 10);
         }
         town.judge();
@@ -222,6 +229,7 @@ fn statistical_ejection_has_a_limit_that_refused_connections_have_not() {
     for (report, out) in [(Report::TimedOut, 0), (Report::Reset, 5), (Report::Refused, 9)] {
         let mut town = Town::new(10, POLICY, None);
         for index in 0..10 {
+            town.report(index, Report::Answered, 1);
             town.report(index, report, 10);
         }
         town.judge();
@@ -251,6 +259,66 @@ fn timeouts_in_a_row_eject_one_that_hangs_but_nobody_where_all_time_out() {
         let_time_pass(&mut town, 0..10, 6);
         assert_eq!((0..10).filter(|&index| town.state(index) == State::Ejected).count(), 0);
     }
+}
+
+#[test]
+fn errors_that_are_quicker_than_answers_keep_nobody_out() {
+    // One in a hundred errs at once, everywhere, and the others take their time.
+    let mut town = Town::new(3, POLICY, None);
+    for index in 1..3 {
+        town.report(index, Report::Answered, 99);
+        town.report(index, Report::Errored, 1);
+    }
+    town.report(0, Report::Refused, 5);
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+    town.pass(10);
+    assert_eq!(town.state(0), State::Up);
+    (0..99).for_each(|_| town.backends[0].begin());
+    town.report(0, Report::Errored, 1);
+    town.judge();
+    assert_eq!(town.state(0), State::Up);
+    // Without any other end of a try it is out.
+    town.report(0, Report::Errored, 49);
+    town.judge();
+    assert_eq!(town.state(0), State::Ejected);
+}
+
+#[test]
+fn a_pool_that_does_not_answer_at_all_is_back_as_soon_as_it_does() {
+    let mut town = Town::new(10, POLICY, None);
+    // They stop one after the other.
+    for stopped in 0..10 {
+        for index in town.serving() {
+            town.report(index, if index <= stopped { Report::Refused } else { Report::Answered }, 30);
+        }
+        town.judge();
+        assert_eq!(town.serving().len(), (9 - stopped).max(1));
+    }
+    for _ in 0..100 {
+        town.serving().into_iter().for_each(|index| town.report(index, Report::Refused, 30));
+        town.pass(1);
+    }
+    assert_eq!(town.serving().len(), 10);
+    // One is well again.
+    (0..10).for_each(|index| town.report(index, [Report::Refused, Report::Answered][index / 9], 30));
+    town.judge();
+    assert_eq!(town.serving(), [9]);
+}
+
+#[test]
+fn while_the_last_usable_one_fails_as_well_nobody_is_out_for_longer_than_the_first_time() {
+    // Few requests: too few of the others for any excuse.
+    let mut town = Town::new(2, POLICY, None);
+    let (mut longest, mut out) = (0, 0);
+    for _ in 0..300 {
+        town.serving().into_iter().for_each(|index| town.report(index, Report::Refused, 1));
+        town.pass(1);
+        out = if town.state(0) == State::Ejected { out + 1 } else { 0 };
+        longest = longest.max(out);
+        assert!(!town.serving().is_empty());
+    }
+    assert!((9..=11).contains(&longest), "{longest}");
 }
 
 #[test]

@@ -200,7 +200,13 @@ impl Member {
 
     /// Whether and why it failed too often in a row, beside what the `others` did just now.
     pub(super) fn failed(&self, others: Sample, limit: u32) -> Option<Cause> {
-        ejects(self.live.tally().read(), self.window.sum(), others, limit)
+        let reading = self.live.tally().read();
+        ejects(reading, self.live.awaited(), self.window.sum(), others, limit)
+    }
+
+    /// Nobody who is left is any better: it isn't out for longer than after a first ejection.
+    pub(super) fn hasten(&mut self, cooldown: Duration) {
+        self.ejection.hasten(cooldown);
     }
 
     /// Out from now.

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use crate::count::Count;
+
 /// How a try ended, as far as the backend is to blame for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Report {
@@ -53,6 +55,8 @@ pub struct Tally {
     timed_out_streak: AtomicU32,
     /// Answers that broke off since the last one that was whole.
     broken_off_streak: AtomicU32,
+    /// Answers that have begun and go on.
+    answering: Count,
     /// It has just come back: the first end of a try decides.
     on_trial: AtomicBool,
 }
@@ -69,12 +73,14 @@ pub(crate) struct Reading {
     pub(super) refused_streak: u32,
     pub(super) timed_out_streak: u32,
     pub(super) broken_off_streak: u32,
+    pub(super) answering: u32,
     pub(super) on_trial: bool,
 }
 
 impl Tally {
     /// Counts a try. `true` if the failures in a row, of whatever kind, have just become `limit`, or one while it is on
-    /// trial: a good moment to judge the backend at once instead of within the second.
+    /// trial, or twice as many as when that was said last: a good moment to judge the backend at once instead of within the
+    /// second.
     pub fn report(&self, report: Report, limit: u32) -> bool {
         if !matches!(report, Report::Whole | Report::BrokenOff) {
             self.all.fetch_add(1, Relaxed);
@@ -101,7 +107,7 @@ impl Tally {
                 return false;
             }
             // Of a backend that is on trial a good head was enough.
-            Report::BrokenOff => return self.broken_off_streak.fetch_add(1, Relaxed) + 1 == limit,
+            Report::BrokenOff => return is_told(self.broken_off_streak.fetch_add(1, Relaxed) + 1, limit),
             Report::Overloaded => return false,
             Report::Errored | Report::Unavailable => {
                 self.errored.fetch_add(1, Relaxed);
@@ -122,8 +128,18 @@ impl Tally {
         let limit = if self.on_trial.load(Relaxed) { 1 } else { limit };
         let (streak, errored) = (self.streak.load(Relaxed), self.errored_streak.load(Relaxed));
         // Also where a row of 5xx went before: that it answers no more is news.
-        streak.saturating_add(errored) == limit
-            || streak == limit && !matches!(report, Report::Errored | Report::Unavailable)
+        is_told(streak.saturating_add(errored), limit)
+            || is_told(streak, limit) && !matches!(report, Report::Errored | Report::Unavailable)
+    }
+
+    /// An answer goes on from now.
+    pub(crate) fn begin_answer(&self) {
+        self.answering.add();
+    }
+
+    /// One that went on doesn't any more.
+    pub(crate) fn end_answer(&self) {
+        self.answering.remove();
     }
 
     /// Forgets the failures in a row: they have been acted on. With `on_trial`, until the next answer one failure is enough.
@@ -137,6 +153,11 @@ impl Tally {
         [&self.streak, &self.errored_streak, &self.refused_streak, &self.timed_out_streak]
     }
 
+    /// Answers that go on.
+    pub(crate) fn answering(&self) -> u32 {
+        self.answering.get()
+    }
+
     pub(crate) fn read(&self) -> Reading {
         Reading {
             all: self.all.load(Relaxed),
@@ -148,9 +169,16 @@ impl Tally {
             refused_streak: self.refused_streak.load(Relaxed),
             timed_out_streak: self.timed_out_streak.load(Relaxed),
             broken_off_streak: self.broken_off_streak.load(Relaxed),
+            answering: self.answering(),
             on_trial: self.on_trial.load(Relaxed),
         }
     }
+}
+
+/// Whether a row is the limit's, once, twice, four times, and so on.
+const fn is_told(row: u32, limit: u32) -> bool {
+    let limit = if limit == 0 { 1 } else { limit };
+    row.is_multiple_of(limit) && (row / limit).is_power_of_two()
 }
 
 /// Reading first keeps the line shared between workers in the usual case: no streak.
@@ -165,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_streak_is_told_once_and_ended_by_an_answer() {
+    fn a_streak_is_told_whenever_it_has_doubled_and_ended_by_an_answer() {
         let tally = Tally::default();
         let told: Vec<bool> = (0..5).map(|_| tally.report(Report::Refused, 3)).collect();
         assert_eq!(told, [false, false, true, false, false]);
@@ -173,8 +201,10 @@ mod tests {
         assert!(!tally.report(Report::Answered, 3));
         assert_eq!((tally.read().streak, tally.read().refused_streak), (0, 0));
         assert_eq!((tally.read().all, tally.read().errors), (6, 5));
-        let told = (0..9).filter(|_| tally.report(Report::Errored, 3)).count();
-        assert_eq!((told, (0..9).filter(|_| tally.report(Report::Refused, 3)).count()), (1, 1));
+        let told = |report, times| (1..=times).filter(|_| tally.report(report, 3)).collect::<Vec<_>>();
+        assert_eq!(told(Report::Errored, 30), [3, 6, 12, 24]);
+        // And where a row of 5xx went before.
+        assert_eq!(told(Report::Refused, 10), [3, 6]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! | in a row | ejects | counts towards `max_ejected` |
 //! |---|---|---|
-//! | refused | always | no |
-//! | reset | always | yes |
+//! | refused | unless the others give no answer at all | no |
+//! | reset | unless the others give no answer at all | yes |
 //! | broken off | always | yes |
 //! | timed out | unless the others fail so as well | yes |
 //! | 5xx | while most of its own answers are 5xx, unless the others' are as well | yes |
@@ -14,6 +14,14 @@
 //! The others are what isn't ejected of the pool, and their tries those of the last three seconds, twenty at least: a few say
 //! nothing of a pool. To fail so is what those with too much to do do: refuse, reset, let time pass, answer 503. Other errors
 //! are no excuse, since they can be had for the asking; but 5xx are one for 5xx.
+//!
+//! Failures may be quicker than answers: of many tries that begin at once, as they do when a backend comes back, the few that
+//! fail are then the first to end. So a row of 5xx or resets says nothing while more than twice as many tries are still to be
+//! answered, nor does one of answers that broke off while more than twice as many go on. Refused connections and timeouts
+//! need no such care: the ones come from nobody, the others are never the first.
+//!
+//! Where the others don't answer at all, whatever they are asked, there is nobody to leave the requests to, and whoever is
+//! well again first must not be found last: then nobody is ejected for what he refuses or resets, and whoever is out is back.
 //!
 //! An answer that has begun ends every row but that of answers that broke off, which one that is whole ends.
 
@@ -37,15 +45,19 @@ impl Cause {
     /// How many of these tries failed so.
     const fn of(self, sample: Sample) -> u64 {
         match self {
-            Self::TimedOut => sample.unserved,
             Self::Errored => sample.errored,
-            Self::Refused | Self::Reset => 0,
+            Self::Refused | Self::Reset | Self::TimedOut => sample.unserved,
         }
     }
 
-    /// Whether half of what the `others` did just now failed so.
+    /// Whether as much of what the `others` did just now failed so that it is no reason: half, or all where it is the
+    /// backend's own doing.
     pub(super) const fn is_common(self, others: Sample) -> bool {
-        self.reaches((1, 2), others)
+        let part = match self {
+            Self::TimedOut | Self::Errored => (1, 2),
+            Self::Refused | Self::Reset => (1, 1),
+        };
+        self.reaches(part, others)
     }
 
     /// Whether that, or so much of it that a backend which did this is little worse, so that it is no reason. One that did
@@ -63,28 +75,43 @@ impl Cause {
 }
 
 /// Whether, and by what, a backend of this `reading` that did this has failed too often beside what the `others`
-/// did just now: `limit` times, or once if it is on trial.
-pub(super) fn ejects(reading: Reading, own: Heard, others: Sample, limit: u32) -> Option<Cause> {
-    if reading.broken_off_streak >= limit.max(1) {
+/// did just now: `limit` times, or once if it is on trial. It is to answer `awaited` tries yet.
+pub(super) fn ejects(
+    reading: Reading,
+    awaited: u32,
+    own: Heard,
+    others: Sample,
+    limit: u32,
+) -> Option<Cause> {
+    if reading.broken_off_streak >= limit.max(1) && outweighs(reading.broken_off_streak, reading.answering) {
         return Some(Cause::Reset);
     }
     let limit = if reading.on_trial { 1 } else { limit.max(1) };
     let broken = reading.streak.saturating_sub(reading.timed_out_streak);
     let counted = if Cause::TimedOut.is_shared(own.just_now, others) { broken } else { reading.streak };
     if counted >= limit {
-        return Some(if reading.refused_streak.saturating_mul(2) > counted {
+        let cause = if reading.refused_streak.saturating_mul(2) > counted {
             Cause::Refused
         } else if broken >= limit {
             Cause::Reset
         } else {
             Cause::TimedOut
-        });
+        };
+        let is_enough = cause != Cause::Reset || outweighs(counted, awaited);
+        return (is_enough && !cause.is_common(others)).then_some(cause);
     }
     let mostly_errored = own.lately.errored.saturating_mul(2) > own.lately.tries;
+    let row = counted.saturating_add(reading.errored_streak);
     let errs = !Cause::Errored.is_shared(own.just_now, others)
         && mostly_errored
-        && counted.saturating_add(reading.errored_streak) >= limit;
+        && row >= limit
+        && outweighs(row, awaited);
     errs.then_some(Cause::Errored)
+}
+
+/// Whether a row of so many isn't only the quickest part of all.
+const fn outweighs(row: u32, open: u32) -> bool {
+    row.saturating_mul(2) >= open
 }
 
 #[cfg(test)]
@@ -94,9 +121,10 @@ mod tests {
 
     const LIMIT: u32 = 5;
 
-    /// Others that are well, and others that all fail in every way.
-    const OTHERS: [Sample; 2] = [
+    /// Others that are well, others half of whose tries fail in every way, and others that don't answer.
+    const OTHERS: [Sample; 3] = [
         Sample { tries: 100, errors: 0, errored: 0, unserved: 0 },
+        Sample { tries: 100, errors: 50, errored: 50, unserved: 50 },
         Sample { tries: 100, errors: 100, errored: 100, unserved: 100 },
     ];
 
@@ -107,7 +135,7 @@ mod tests {
             (0..times).for_each(|_| _ = tally.report(report, LIMIT));
         }
         let own = Sample { tries: 100, errors: 100, errored, unserved: 100 - errored };
-        ejects(tally.read(), Heard { lately: own, just_now: own }, others, LIMIT)
+        ejects(tally.read(), 0, Heard { lately: own, just_now: own }, others, LIMIT)
     }
 
     #[test]
@@ -126,12 +154,13 @@ mod tests {
             (Report::Overloaded, "429, 503 with Retry-After"),
         ]
         .map(|(report, name)| {
-            let [well, sick] = OTHERS;
+            let [well, sick, silent] = OTHERS;
             let what = |errored, others| after(&[(report, 5)], errored, others);
             assert_eq!(after(&[(report, 4)], 100, well), None);
             let found = [what(0, sick), what(0, well), what(100, sick), what(100, well)];
             let ejects = match found.map(|cause| cause.is_some()) {
-                [true, true, true, true] => "always",
+                [true, true, true, true] if what(100, silent).is_some() => "always",
+                [true, true, true, true] => "unless the others give no answer at all",
                 [false, true, false, true] => "unless the others fail so as well",
                 [false, false, false, true] => {
                     "while most of its own answers are 5xx, unless the others' are as well"
@@ -167,6 +196,30 @@ mod tests {
     }
 
     #[test]
+    fn the_quickest_part_of_all_tries_is_no_row() {
+        let own = Sample { tries: 100, errors: 100, errored: 100, unserved: 0 };
+        let heard = Heard { lately: own, just_now: own };
+        let quick = |report, times, awaited| {
+            let tally = Tally::default();
+            (0..times).for_each(|_| _ = tally.report(report, LIMIT));
+            ejects(tally.read(), awaited, heard, OTHERS[0], LIMIT).is_some()
+        };
+        for report in [Report::Errored, Report::Reset] {
+            assert!(!quick(report, 5, 11) && quick(report, 5, 10) && quick(report, 50, 100), "{report:?}");
+        }
+        for report in [Report::Refused, Report::TimedOut, Report::BrokenOff] {
+            assert!(quick(report, 5, 1000), "{report:?}");
+        }
+        let broken_off = |going_on: u32| {
+            let tally = Tally::default();
+            (0..going_on).for_each(|_| tally.begin_answer());
+            (0..5).for_each(|_| _ = tally.report(Report::BrokenOff, LIMIT));
+            ejects(tally.read(), 0, heard, OTHERS[0], LIMIT).is_some()
+        };
+        assert!(broken_off(10) && !broken_off(11));
+    }
+
+    #[test]
     fn only_enough_of_the_same_is_an_excuse() {
         let others = |tries, errored, unserved| Sample { tries, errors: tries, errored, unserved };
         for (cause, others, is_shared) in [
@@ -178,7 +231,10 @@ mod tests {
             (Cause::TimedOut, others(100, 0, 0), false),
             (Cause::Errored, others(100, 51, 0), true),
             (Cause::Errored, others(100, 0, 100), false),
-            (Cause::Reset, others(100, 100, 100), false),
+            (Cause::Reset, others(100, 0, 99), false),
+            (Cause::Reset, others(100, 0, 100), true),
+            (Cause::Refused, others(100, 0, 100), true),
+            (Cause::Refused, others(19, 0, 19), false),
         ] {
             assert_eq!(cause.is_common(others), is_shared, "{cause:?} {others:?}");
         }

@@ -270,17 +270,22 @@ impl Ward {
         let mut serving = self.present().filter(|member| member.serves(now)).count();
         let mut out = self.present().filter(|member| member.is_statistically_out(now)).count();
         let most = part_of(policy.max_ejected, self.present().count());
+        let mut last_fails = false;
         for member in self.present_mut().filter(|member| !member.is_out(now)) {
             let others = all.without(member.heard().just_now);
             let Some(cause) = member.failed(others, policy.consecutive_failures) else { continue };
             let is_last = serving == usize::from(member.serves(now));
             let is_statistical = cause != Cause::Refused;
+            last_fails |= is_last && member.serves(now);
             if is_last || is_statistical && out >= most {
                 continue;
             }
             serving -= usize::from(member.serves(now));
             out += usize::from(is_statistical);
             member.eject(policy, cause, now);
+        }
+        if last_fails {
+            self.present_mut().for_each(|member| member.hasten(policy.cooldown));
         }
     }
 

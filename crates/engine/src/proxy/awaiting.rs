@@ -74,6 +74,9 @@ impl Exchange {
             (_, 500..) => (said, Became::Failed),
             _ => (said, Became::Answered),
         };
+        if trial.unsettled || response.upgrade {
+            trial.slot.goes_on();
+        }
         trial.slot.report(order, said_now);
         breaking::report(order, &trial.slot, became);
         // 503 is said of the backend's load; 429, of what one client asks for.

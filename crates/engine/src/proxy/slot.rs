@@ -21,6 +21,8 @@ pub(crate) struct Slot {
     index: usize,
     /// What the circuit breaker, if there is one, has let it in with and hasn't heard the end of.
     pub(super) pass: Cell<Option<Pass>>,
+    /// Its answer has begun, and goes on.
+    answers: Cell<bool>,
     /// It was taken for a client that belongs there.
     known: bool,
     /// It left the pool, and goes on with those it knows.
@@ -30,12 +32,12 @@ pub(crate) struct Slot {
 impl Slot {
     /// `index` has just been picked from `members`.
     pub(crate) fn picked(members: Rc<LocalMembers>, index: usize) -> Self {
-        Self { members, index, known: false, left: false, pass: Cell::new(None) }
+        Self { members, index, known: false, left: false, pass: Cell::new(None), answers: Cell::new(false) }
     }
 
     /// `index` of `members` has just been taken for a client that it knows; it may have left the pool.
     pub(crate) fn known(members: Rc<LocalMembers>, index: usize, left: bool) -> Self {
-        Self { members, index, known: true, left, pass: Cell::new(None) }
+        Self { members, index, known: true, left, pass: Cell::new(None), answers: Cell::new(false) }
     }
 
     /// What all that left are among the members that were tried: none of those that are there.
@@ -74,6 +76,13 @@ impl Slot {
     /// A half-open breaker waits for what becomes of it.
     pub(super) fn is_on_trial(&self) -> bool {
         self.pass.get().is_some_and(Pass::is_trial)
+    }
+
+    /// Its answer has begun and will go on, perhaps for days: it isn't waited for any more.
+    pub(crate) fn goes_on(&self) {
+        if !self.answers.replace(true) {
+            self.backend().live.begin_answer();
+        }
     }
 
     /// The head of its answer came after so long.
@@ -122,6 +131,9 @@ impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(pass) = self.pass.get() {
             self.backend().live.give_back(pass);
+        }
+        if self.answers.get() {
+            self.backend().live.end_answer();
         }
         self.backend().live.end_on(self.members.worker);
     }

@@ -136,6 +136,7 @@ impl Client {
                 if moved.down > 0 && !spoke {
                     // As soon as it is known: the session may go on for days.
                     spoke = true;
+                    slot.goes_on();
                     judge(worker, &slot, Report::Answered, pool);
                 }
                 // The header that says who the client is isn't the client's.
