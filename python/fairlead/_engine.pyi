@@ -37,7 +37,8 @@ class SpecError(TypedDict):
 def certificates(secrets_json: str) -> str:
     """What certificates say of themselves, or what is wrong with them or their keys. Pure, as `check` is.
 
-    `secrets_json` is `{"certificates": {name: {"cert": PEM, "key": PEM}}}`.
+    `secrets_json` is `{"certificates": {name: {"cert": PEM, "key": PEM}}, "pools": {name: {"ca": PEM}},
+    "system": {"ca": PEM} or null}`.
 
     Returns JSON: name → `{"good": {"names", "not_before", "not_after", "algorithm"}}`, times in seconds since
     1970, or `{"bad": {"path", "message"}}`, the path as that of a `SpecError`.

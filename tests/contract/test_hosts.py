@@ -71,6 +71,7 @@ def member(origin: Origin) -> dict[str, Any]:
     return {
         "id": f"name@{origin.address}",
         "hash_name": origin.address,
+        "host": None,
         "address": {"ip": origin.address},
         "weight": 1,
         "max_in_flight": None,

@@ -71,7 +71,9 @@ impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // The last three are what TCP itself gave up on, by its keep-alive or its retransmissions.
+            // And TLS that ends without saying so is cut off.
             ErrorKind::ConnectionReset
+            | ErrorKind::UnexpectedEof
             | ErrorKind::BrokenPipe
             | ErrorKind::ConnectionAborted
             | ErrorKind::TimedOut

@@ -44,4 +44,4 @@ pub use engine::{
 pub use error::{CallError, CallErrorKind, Problem, StartError};
 pub use probe::CheckResult;
 pub use telemetry::{Event, Stats, What};
-pub use tls::{CertificateFacts, Pair, Secrets, inspect as inspect_certificates};
+pub use tls::{CertificateFacts, Pair, Secrets, Trust, inspect as inspect_certificates, inspect_authorities};

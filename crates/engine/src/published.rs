@@ -18,7 +18,7 @@ use rustls::ServerConfig;
 use crate::clock;
 use crate::listener::{Connections, ListenerLive};
 use crate::telemetry::{BackendCounters, ListenerCounters, PreparedMembers, PreparedPlan, RouteCounters};
-use crate::tls::ServerConfigs;
+use crate::tls::{ClientConfigs, ClientTls, LocalTls, ServerConfigs};
 
 /// A listener's name and what its new requests are served by. Lives as long as its last connection.
 pub(crate) struct ListenerCell {
@@ -104,6 +104,8 @@ pub(crate) struct LocalPool {
     members: Rc<RefCell<Rc<LocalMembers>>>,
     /// Those that left and go on with the clients they know. As `members` are.
     leaving: Rc<RefCell<Vec<Leaving>>>,
+    /// What handshakes with its backends are made with, if TLS is spoken. As `members` are.
+    tls: Rc<RefCell<Option<Rc<LocalTls>>>>,
 }
 
 /// A backend that left a pool.
@@ -125,6 +127,22 @@ impl LocalPool {
     #[inline]
     pub(crate) fn members(&self) -> Rc<LocalMembers> {
         Rc::clone(&self.members.borrow())
+    }
+
+    /// What a handshake with one of them is made with.
+    pub(crate) fn tls(&self) -> Option<Rc<LocalTls>> {
+        self.tls.borrow().clone()
+    }
+
+    /// Makes handshakes by `shared` from now on. `true` if connections that were made otherwise are of no more use.
+    fn secure(&self, shared: Option<&Arc<ClientTls>>) -> bool {
+        let mut tls = self.tls.borrow_mut();
+        match (&*tls, shared) {
+            (Some(known), Some(shared)) if Arc::ptr_eq(&known.shared, shared) => return false,
+            (None, None) => return false,
+            _ => {}
+        }
+        std::mem::replace(&mut *tls, shared.map(|shared| Rc::new(LocalTls::new(shared)))).is_some()
     }
 
     /// Who left, and may still be asked by clients that it knows.
@@ -154,6 +172,8 @@ pub(crate) struct Published {
     /// Removed, with connections still open.
     draining: Vec<Rc<ListenerCell>>,
     pools: HashMap<Arc<str>, Rc<LocalPool>>,
+    /// Backends, by connection key, with whom handshakes are made otherwise from now on.
+    distrusted: RefCell<HashSet<u64>>,
 }
 
 /// Which worker of how many.
@@ -170,6 +190,7 @@ impl Published {
         let pools: Vec<Rc<LocalPool>> = (plan.pools.iter().zip(&prepared.members))
             .map(|(pool, members)| Rc::new(self.pool(pool, members, place)))
             .collect();
+        self.secure(&pools, &prepared.tls);
         let mut before = std::mem::take(&mut self.listeners);
         for (listener, series) in plan.listeners.iter().zip(&prepared.listeners) {
             let routes = (listener.routes.iter().zip(&series.routes))
@@ -218,14 +239,29 @@ impl Published {
     }
 
     fn pool(&self, pool: &Arc<plan::Pool>, members: &PreparedMembers, place: Place) -> LocalPool {
-        let (members, leaving) = match self.pools.get(&pool.name) {
-            Some(known) => {
-                known.replace(members, place);
-                (Rc::clone(&known.members), Rc::clone(&known.leaving))
+        let plan = Arc::clone(pool);
+        if let Some(known) = self.pools.get(&pool.name) {
+            known.replace(members, place);
+            let (members, leaving) = (Rc::clone(&known.members), Rc::clone(&known.leaving));
+            return LocalPool { plan, members, leaving, tls: Rc::clone(&known.tls) };
+        }
+        let members = Rc::new(RefCell::new(Rc::new(LocalMembers::new(members, place))));
+        LocalPool { plan, members, leaving: Rc::default(), tls: Rc::default() }
+    }
+
+    /// Makes handshakes with the backends of `pools` by `configs` from now on.
+    fn secure<'a>(&self, pools: impl IntoIterator<Item = &'a Rc<LocalPool>>, configs: &ClientConfigs) {
+        for pool in pools {
+            if pool.secure(configs.get(&pool.plan.name)) {
+                let mut distrusted = self.distrusted.borrow_mut();
+                distrusted.extend(pool.members().shared.backends.iter().map(|backend| backend.key));
             }
-            None => (Rc::new(RefCell::new(Rc::new(LocalMembers::new(members, place)))), Rc::default()),
-        };
-        LocalPool { plan: Arc::clone(pool), members, leaving }
+        }
+    }
+
+    /// Whose idle connections were made by what doesn't hold any more; asked once.
+    pub(crate) fn take_distrusted(&self) -> HashSet<u64> {
+        self.distrusted.take()
     }
 
     /// Something has drained: forgets it.
@@ -249,8 +285,9 @@ impl Published {
     }
 
     /// Makes handshakes by `configs` from now on.
-    pub(crate) fn secrets(&self, configs: &ServerConfigs) {
-        for (name, config) in configs {
+    pub(crate) fn secrets(&self, servers: &ServerConfigs, clients: &ClientConfigs) {
+        self.secure(self.pools.values(), clients);
+        for (name, config) in servers {
             if let Some(cell) = self.listeners.get(name) {
                 cell.tls.replace(Some(Arc::clone(config)));
             }

@@ -30,7 +30,7 @@ use crate::listener::{Acceptor, Bound, Shedding};
 use crate::proxy::splice::Pipes;
 use crate::published::{ListenerCell, Place, Published};
 use crate::telemetry::{self, Batch, PreparedMembers, PreparedPlan, What};
-use crate::tls::ServerConfigs;
+use crate::tls::{ClientConfigs, ServerConfigs};
 use crate::upstream::Upstreams;
 
 /// What every connection of a worker has in common.
@@ -84,8 +84,8 @@ pub(crate) enum Command {
     Publish(Arc<Publication>),
     /// Replace a pool's membership.
     Members { pool: Arc<str>, members: PreparedMembers },
-    /// Make handshakes with these certificates.
-    Secrets(Arc<ServerConfigs>),
+    /// Make handshakes with clients and with backends by these.
+    Secrets(Arc<ServerConfigs>, Arc<ClientConfigs>),
     /// Something has drained: forget it, and close idle connections to backends that are no longer there.
     ForgetDrained,
     /// A removed backend's time is over.
@@ -237,7 +237,10 @@ impl Worker {
                 self.published.borrow().members(&pool, &members, self.place());
                 self.retain_idle();
             }
-            Command::Secrets(configs) => self.published.borrow().secrets(&configs),
+            Command::Secrets(servers, clients) => {
+                self.published.borrow().secrets(&servers, &clients);
+                self.retain_idle();
+            }
             Command::ForgetDrained => {
                 self.published.borrow_mut().forget_drained(clock::now());
                 self.retain_idle();
@@ -328,7 +331,10 @@ impl Worker {
     }
 
     fn retain_idle(&self) {
-        let keys = self.published.borrow().backend_keys();
-        self.upstreams.retain(|key| keys.contains(&key));
+        let (keys, distrusted) = {
+            let published = self.published.borrow();
+            (published.backend_keys(), published.take_distrusted())
+        };
+        self.upstreams.retain(|key| keys.contains(&key) && !distrusted.contains(&key));
     }
 }

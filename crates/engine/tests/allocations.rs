@@ -120,8 +120,8 @@ fn description(backend: &str, algorithm: &Value, affinity: &Value) -> Value {
             }],
         }],
         "pools": [{
-            "name": "app", "algorithm": algorithm, "resolved": false, "drain_ms": 60_000, "send_proxy": null,
-            "backends": [{"id": "b", "hash_name": "b", "zone": null, "backup": false, "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
+            "name": "app", "algorithm": algorithm, "resolved": false, "drain_ms": 60_000, "tls": null, "send_proxy": null,
+            "backends": [{"id": "b", "hash_name": "b", "host": null, "zone": null, "backup": false, "address": {"ip": backend}, "weight": 1, "max_in_flight": null}],
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
             "queue": null,

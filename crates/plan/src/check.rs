@@ -48,6 +48,8 @@ pub enum Probe {
     Http(HttpProbe),
     /// A connection.
     Tcp,
+    /// A handshake.
+    Tls,
     /// Nothing here: the control process runs a program, and tells what came of it.
     Exec,
 }
@@ -77,6 +79,7 @@ impl HealthCheck {
         let probe = match &spec.probe {
             spec::Probe::Http(http) => Probe::Http(HttpProbe::build(http, at, errors)?),
             spec::Probe::Tcp {} => Probe::Tcp,
+            spec::Probe::Tls {} => Probe::Tls,
             spec::Probe::Exec { command } => {
                 if command.first().is_none_or(String::is_empty) {
                     errors.add(at.key("command"), "a program is needed");

@@ -81,11 +81,13 @@ impl Checked {
 }
 
 impl Plan {
-    /// Whether a listener asks for the certificate of this name.
+    /// Whether a listener or a pool asks for the certificate of this name.
     #[must_use]
     pub fn uses_certificate(&self, name: &str) -> bool {
         let tls = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let mut shown = self.pools.iter().filter_map(|pool| pool.tls.as_ref()?.certificate.as_ref());
         tls.flat_map(|tls| &tls.certificates).any(|certificate| certificate == name)
+            || shown.any(|certificate| certificate == name)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Pool {
     pub tunnel: Duration,
     /// How backends are told who the client is.
     pub send_proxy: Option<spec::SendProxy>,
+    /// How TLS is spoken with them; `None`: it isn't.
+    pub tls: Option<spec::UpstreamTls>,
     /// How long backends that left may finish what they have.
     pub drain: Duration,
     /// How idle connections are kept.
@@ -102,6 +104,7 @@ struct Making<'a> {
     options: &'a balance::Options,
     affinity: Option<&'a Affinity>,
     send_proxy: Option<spec::SendProxy>,
+    tls: Option<&'a spec::UpstreamTls>,
 }
 
 /// A member of a pool.
@@ -111,6 +114,8 @@ pub struct Backend {
     pub id: Arc<str>,
     /// Where it is reached.
     pub address: spec::BackendAddress,
+    /// The name that its certificate has to hold for, where TLS is spoken with it.
+    pub server_name: Arc<str>,
     /// Its share; 0 takes no new work.
     pub weight: u32,
     /// What outlives every Plan: counts of its requests and connections.
@@ -124,8 +129,8 @@ impl Pool {
     pub(crate) fn build(spec: &spec::Pool, options: &balance::Options, live: &Live) -> Self {
         let (algorithm, key) = algorithm::build(&spec.algorithm);
         let affinity = spec.affinity.as_ref().map(|affinity| Affinity::build(affinity, &spec.name, live));
-        let (pool, send_proxy) = (&spec.name, spec.send_proxy);
-        let making = Making { pool, algorithm, options, affinity: affinity.as_ref(), send_proxy };
+        let (pool, send_proxy, tls) = (&spec.name, spec.send_proxy, spec.tls.as_ref());
+        let making = Making { pool, algorithm, options, affinity: affinity.as_ref(), send_proxy, tls };
         let membership = Arc::new(Membership::of(making, &spec.backends, 0, live));
         Self {
             name: spec.name.as_str().into(),
@@ -136,6 +141,7 @@ impl Pool {
             tunnel: Duration::from_millis(spec.timeouts.tunnel_ms),
             drain: Duration::from_millis(spec.drain_ms),
             send_proxy: spec.send_proxy,
+            tls: spec.tls.clone(),
             idle: IdleOptions {
                 // A connection that was told of one client is no other's.
                 max: if spec.send_proxy.is_some() { 0 } else { saturating(spec.idle_connections.max) },
@@ -179,6 +185,7 @@ impl Pool {
         }
         health::check(spec, at, errors);
         build_check(spec, errors);
+        check_tls(spec, at, errors);
         check::check_backends(spec, at, errors);
         algorithm::check(&spec.algorithm, at.key("algorithm"), errors);
         if let Some(affinity) = &spec.affinity {
@@ -226,8 +233,9 @@ impl Membership {
         let (at_pool, affinity) = (pools.key(&pool.name), pool.affinity.as_ref());
         let size = affinity.map_or(Size::Any, Affinity::size);
         affinity::check_size(size, backends.len(), at_pool.key("affinity"), &mut errors);
-        let Pool { name, algorithm, options, send_proxy, .. } = pool;
-        let making = Making { pool: name, algorithm: *algorithm, options, affinity, send_proxy: *send_proxy };
+        let &Pool { algorithm, send_proxy, .. } = pool;
+        let (name, options, tls) = (&pool.name, &pool.options, pool.tls.as_ref());
+        let making = Making { pool: name, algorithm, options, affinity, send_proxy, tls };
         errors.none_or(|| Self::of(making, backends, generation, live))
     }
 
@@ -321,15 +329,19 @@ impl Membership {
 impl Backend {
     fn build(making: Making<'_>, spec: &spec::Backend, live: &Live) -> Self {
         let address = address_text(&spec.address);
-        let Making { pool, send_proxy, .. } = making;
+        let Making { pool, send_proxy, tls, .. } = making;
         let agreed: &[u8] = match send_proxy {
             None => b"",
             Some(spec::SendProxy::V1) => b"PROXY 1",
             Some(spec::SendProxy::V2) => b"PROXY 2",
         };
+        let server_name = tls.map(|tls| server_name(tls, spec)).unwrap_or_default();
+        // It lives as long as this process: what is printed for programmers is digest enough.
+        let secured = tls.map(|tls| format!("{tls:?} {server_name}")).unwrap_or_default();
         Self {
             id: spec.id.as_str().into(),
             address: spec.address.clone(),
+            server_name,
             weight: spec.weight,
             live: live.backend(pool, &spec.id),
             key: Digest::new()
@@ -337,6 +349,7 @@ impl Backend {
                 .part(spec.id.as_bytes())
                 .part(address.as_bytes())
                 .part(agreed)
+                .part(secured.as_bytes())
                 .value(),
         }
     }
@@ -351,10 +364,42 @@ impl Backend {
         Self {
             id: Arc::clone(&self.id),
             address: self.address.clone(),
+            server_name: Arc::clone(&self.server_name),
             weight,
             live: Arc::clone(&self.live),
             key: self.key,
         }
+    }
+}
+
+/// The name that the certificate of a backend has to hold for. A Unix socket has none of its own, which is refused.
+fn server_name(tls: &spec::UpstreamTls, backend: &spec::Backend) -> Arc<str> {
+    match (&tls.server_name, &backend.host, &backend.address) {
+        (Some(name), _, _) | (None, Some(name), _) => name.as_str().into(),
+        (None, None, spec::BackendAddress::Ip(address)) => address.ip().to_string().into(),
+        (None, None, spec::BackendAddress::Unix(_)) => Arc::default(),
+    }
+}
+
+/// What is wrong with how TLS is spoken with the backends.
+fn check_tls(spec: &spec::Pool, at: Place<'_>, errors: &mut Errors) {
+    let Some(tls) = &spec.tls else {
+        if spec.health_check.as_ref().is_some_and(|check| matches!(check.probe, spec::Probe::Tls {})) {
+            let check = at.key("health_check");
+            errors.add(check.key("type"), "makes handshakes as the pool's tls says, and it has none");
+        }
+        return;
+    };
+    let is_unix = |backend: &&spec::Backend| matches!(backend.address, spec::BackendAddress::Unix(_));
+    if tls.server_name.is_none()
+        && let Some(backend) = spec.backends.iter().find(is_unix)
+    {
+        let message = format_args!(
+            "backend {:?} is a Unix socket, which has no name: say which its certificate holds for",
+            backend.id
+        );
+        let at = at.key("tls");
+        errors.add(at.key("server_name"), message);
     }
 }
 

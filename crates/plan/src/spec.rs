@@ -29,7 +29,7 @@ pub use max_in_flight::{Adaptive, Bounds, MaxInFlight};
 pub use queue::Queue;
 pub use retry::{Retry, RetryMethods};
 pub use stream::{AcceptProxy, Protocol, SendProxy, UdpOptions};
-pub use tls::{Tls, TlsVersion};
+pub use tls::{Tls, TlsVersion, UpstreamTls};
 
 /// Reads a key that must be written even when its value is `null`.
 pub fn nullable<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -342,6 +342,9 @@ pub struct Pool {
     /// `null`: backends aren't told who the client is.
     #[serde(deserialize_with = "nullable")]
     pub send_proxy: Option<SendProxy>,
+    /// `null`: they are spoken to in the clear.
+    #[serde(deserialize_with = "nullable")]
+    pub tls: Option<UpstreamTls>,
     /// `null`: a request is refused while all are full.
     #[serde(deserialize_with = "nullable")]
     pub queue: Option<Queue>,
@@ -373,6 +376,9 @@ pub struct Backend {
     pub hash_name: String,
     /// Where it is reached.
     pub address: BackendAddress,
+    /// The name that its address was found by, if it was.
+    #[serde(deserialize_with = "nullable")]
+    pub host: Option<String>,
     /// 0 to 65535; 0 takes no new work.
     pub weight: u32,
     /// Requests at once over all workers.

@@ -78,6 +78,9 @@ fn check_udp(of: Listener<'_>, pool: &spec::Pool, at: Place<'_>, errors: &mut Er
     if pool.send_proxy.is_some() {
         errors.add(at.key("send_proxy"), format_args!("listener {name:?} is udp: PROXY is for http and tcp"));
     }
+    if pool.tls.is_some() {
+        errors.add(at.key("tls"), format_args!("listener {name:?} is udp: of DTLS nothing is spoken"));
+    }
     if pool.queue.is_some() {
         errors.add(at.key("queue"), format_args!("listener {name:?} is udp, where nothing waits"));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fairlead_engine::{CertificateFacts, Problem, Secrets, inspect_certificates};
+use fairlead_engine::{CertificateFacts, Problem, Secrets, inspect_authorities, inspect_certificates};
 use pyo3::prelude::*;
 use serde::Serialize;
 
@@ -16,15 +16,23 @@ enum Finding {
     Bad(Problem),
 }
 
-/// Every certificate by name, as JSON.
+/// What is known of them all.
+#[derive(Serialize)]
+struct Findings {
+    certificates: BTreeMap<String, Finding>,
+    /// What is wrong with the authorities of pools.
+    authorities: Vec<Problem>,
+}
+
+/// Every certificate by name, and what is wrong with authorities, as JSON.
 #[pyfunction]
 pub(crate) fn certificates(py: Python<'_>, secrets_json: &str) -> PyResult<String> {
     py.detach(|| {
         let secrets: Secrets = read(secrets_json)?;
-        let findings: BTreeMap<String, Finding> = inspect_certificates(&secrets)
+        let certificates = inspect_certificates(&secrets)
             .into_iter()
             .map(|(name, found)| (name, found.map_or_else(Finding::Bad, Finding::Good)))
             .collect();
-        Ok(written(&findings))
+        Ok(written(&Findings { certificates, authorities: inspect_authorities(&secrets) }))
     })
 }

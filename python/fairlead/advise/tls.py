@@ -27,6 +27,13 @@ def hints(
         elif facts.not_after < now + SOON_DAYS * _DAY:
             days = int(facts.not_after - now) // _DAY
             yield path, f"expires on {_date(facts.not_after)}, in {days} days: renew it"
+    for name, pool in configuration.pools.items():
+        if pool.tls and not pool.tls.verify:
+            message = (
+                "whoever answers at a backend's address is taken for the backend: write ca_file, with the "
+                "backend's own certificate if nobody signed it"
+            )
+            yield ("pools", name, "tls", "verify"), message
     for name, listener in configuration.listeners.items():
         if isinstance(listener, RoutesListener) and listener.tls:
             yield from _uncovered(name, listener, listener.tls, certificates)

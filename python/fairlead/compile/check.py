@@ -11,6 +11,7 @@ from fairlead.model import (
     HealthCheck,
     HttpCheck,
     TcpCheck,
+    TlsCheck,
 )
 from fairlead.units import Duration
 
@@ -76,6 +77,8 @@ def _probe(wanted: HealthCheck, *, stream: bool) -> dict[str, Any]:
     match wanted:
         case TcpCheck():
             return {"tcp": {}}
+        case TlsCheck():
+            return {"tls": {}}
         case HttpCheck() if not asks_by_http(wanted, stream=stream):
             return {"tcp": {}}
         case ExecCheck(command=command):

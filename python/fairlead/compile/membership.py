@@ -58,6 +58,7 @@ def _member(pool: Pool, backend: Backend, target: IpPort | UnixPath, resolved_to
         "id": backend.id + resolved_to,
         # So that tables of all nodes agree, however a name resolves or an address is written.
         "hash_name": backend.name + resolved_to if backend.name else str(target),
+        "host": backend.address.target.host if isinstance(backend.address.target, HostPort) else None,
         "address": {"unix": target.path} if isinstance(target, UnixPath) else {"ip": str(target)},
         "weight": backend.weight,
         "max_in_flight": _limit(limit),

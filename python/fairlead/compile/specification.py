@@ -30,6 +30,7 @@ from fairlead.model import (
     PathRegex,
     Pool,
     PoolListener,
+    PoolTls,
     RequestOptions,
     Route,
     RouteTimeouts,
@@ -261,7 +262,22 @@ def _pool(name: str, pool: Pool, *, stream: bool) -> Json:
         "queue": queue(pool.queue),
         "affinity": affinity(pool.affinity),
         "send_proxy": None if pool.send_proxy == "none" else pool.send_proxy,
+        "tls": _pool_tls(pool.tls, stream=stream),
         **health(pool, stream=stream),
+    }
+
+
+def _pool_tls(tls: PoolTls | None, *, stream: bool) -> Json | None:
+    if tls is None:
+        return None
+    return {
+        "server_name": tls.server_name,
+        "certificate": tls.certificate,
+        "verify": tls.verify,
+        "own_authorities": tls.ca is not None,
+        "min_version": tls.min_version,
+        # What is relayed without being read has protocols of its own.
+        "alpn": [] if stream else ["http/1.1"],
     }
 
 

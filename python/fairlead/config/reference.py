@@ -23,7 +23,7 @@ def references(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _binds(listeners, _mapping(data.get("admin")))
     yield from _route_names(listeners)
     yield from contradictions(listeners)
-    yield from _certificates(listeners, _mapping(data.get("certificates")))
+    yield from _certificates(listeners, pools, _mapping(data.get("certificates")))
     yield from _backends(pools)
     yield from _stores(pools, _mapping(data.get("cluster")))
     yield from (Finding((key,), "is empty") for key in ("listeners", "pools") if data.get(key) == {})
@@ -101,7 +101,14 @@ def _route_names(listeners: Mapping[str, Any]) -> Iterator[Finding]:
             seen.setdefault(text, index)
 
 
-def _certificates(listeners: Mapping[str, Any], certificates: Mapping[str, Any]) -> Iterator[Finding]:
+def _certificates(
+    listeners: Mapping[str, Any], pools: Mapping[str, Any], certificates: Mapping[str, Any]
+) -> Iterator[Finding]:
+    for name, pool in pools.items():
+        shown = _mapping(_mapping(pool).get("tls")).get("certificate")
+        if isinstance(shown, str) and shown not in certificates:
+            near = suggestion(shown, certificates)
+            yield Finding(("pools", name, "tls", "certificate"), f'unknown certificate "{shown}"{near}')
     for name, listener in listeners.items():
         asked = _mapping(_mapping(listener).get("tls")).get("certificates")
         for index, certificate in enumerate(asked if isinstance(asked, list) else []):

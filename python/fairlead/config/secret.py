@@ -15,6 +15,9 @@ __all__ = ["LARGEST_SECRET", "fill"]
 LARGEST_SECRET = 64 * 1024
 """Bytes of a secret's file; what is larger is another file, named by mistake."""
 
+LARGEST_AUTHORITIES = 4 * 1024 * 1024
+"""The same of the certificates of authorities, of which a system has a few hundred."""
+
 _STAND_IN = "unreadable" * 4
 """Takes a secret's place beside the error about its file, so that its absence is no second one."""
 
@@ -53,7 +56,7 @@ def _fill(
         else:
             try:
                 file = places.files[*path, key] = places.directory(below) / name
-                data[key] = _read(file)
+                data[key] = _read(file, LARGEST_AUTHORITIES if key == "ca" else LARGEST_SECRET)
             except (OSError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
                 data[key] = _STAND_IN
@@ -77,10 +80,10 @@ def _below(at: Spot, data: dict[str, Any], path: tuple[Step, ...], places: _Plac
             yield from _below(item, value, (*path, name), places)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, largest: int) -> str:
     with path.open("rb") as file:
-        content = file.read(LARGEST_SECRET + 1)
-    if len(content) > LARGEST_SECRET:
+        content = file.read(largest + 1)
+    if len(content) > largest:
         message = "it is too large for a secret"
         raise ValueError(message)
     try:

@@ -46,6 +46,7 @@ _LEVELS = {
     "ready": "debug",
     "applied": "debug",
     "accept_paused": "warning",
+    "backend_tls_failed": "warning",
     "log_error": "error",
     "worker_panic": "error",
 }
@@ -239,8 +240,8 @@ class Actor:
 
     async def _give_secrets(self, proposal: Proposal, before: Proposal | None) -> None:
         """Certificates go ahead of the configuration that names them."""
-        had = before is not None and before.secrets.get("certificates")
-        if had or proposal.secrets.get("certificates"):
+        had = before is not None and any(before.secrets.values())
+        if had or any(proposal.secrets.values()):
             await self._living().secrets(proposal.secrets)
 
     async def _send_members(self, action: SendMembers) -> None:

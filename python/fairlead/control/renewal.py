@@ -44,7 +44,7 @@ class Renewal:
         self._give = give
         self._events = events
         self._changing = changing
-        self._files: dict[tuple[str, str], Path] = {}
+        self._files: dict[tuple[str, str, str], Path] = {}
         self._stamps: Stamps = {}
 
     def use(self, accepted: Accepted) -> None:
@@ -53,9 +53,9 @@ class Renewal:
         They are read once more at the next look: they may have changed since they were.
         """
         self._files = {
-            (str(path[1]), str(path[2])): file
+            (str(path[0]), str(path[1]), str(path[-1])): file
             for path, file in accepted.secret_files.items()
-            if path[0] == "certificates"
+            if path[0] == "certificates" or (path[0] == "pools" and path[-1] == "ca")
         }
         self._stamps = {}
 
@@ -78,8 +78,10 @@ class Renewal:
             return
         secrets = copy.deepcopy(dict(accepted.secrets))
         try:
-            for (name, half), file in self._files.items():
-                secrets["certificates"][name][half] = await asyncio.to_thread(file.read_text)
+            for (kind, name, part), file in self._files.items():
+                # Nobody looks at the authorities of a pool that verifies nothing.
+                if name in secrets[kind]:
+                    secrets[kind][name][part] = await asyncio.to_thread(file.read_text)
             if secrets == accepted.secrets:
                 return
             await self._give(secrets)
@@ -92,9 +94,10 @@ class Renewal:
             self._stamps = {}
         else:
             self._store.update(accepted=replace(accepted, secrets=secrets))
-            names = sorted({name for name, _ in self._files})
-            _log.info("certificates renewed", certificates=names)
-            self._events.append("certificates_renewed", {"certificates": names})
+            names = sorted({name for kind, name, _ in self._files if kind == "certificates"})
+            pools = sorted({name for kind, name, _ in self._files if kind == "pools"})
+            _log.info("certificates renewed", certificates=names, pools=pools)
+            self._events.append("certificates_renewed", {"certificates": names, "pools": pools})
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

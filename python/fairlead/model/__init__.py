@@ -25,6 +25,7 @@ from fairlead.model.health_check import (
     HealthCheck,
     HttpCheck,
     TcpCheck,
+    TlsCheck,
 )
 from fairlead.model.hedge import Hedge
 from fairlead.model.listener import (
@@ -41,7 +42,7 @@ from fairlead.model.listener import (
 from fairlead.model.logs import AccessLog, Logging
 from fairlead.model.match import Match, PathRegex
 from fairlead.model.max_in_flight import Adaptive, AdaptiveLimit, MaxInFlight
-from fairlead.model.pool import Backend, IdleConnections, Pool, PoolTimeouts
+from fairlead.model.pool import Backend, IdleConnections, Pool, PoolTimeouts, PoolTls
 from fairlead.model.queue import Queue
 from fairlead.model.resolver import Resolver
 from fairlead.model.retry import Retry
@@ -88,6 +89,7 @@ __all__ = [
     "Pool",
     "PoolListener",
     "PoolTimeouts",
+    "PoolTls",
     "Queue",
     "RequestOptions",
     "Resolver",
@@ -99,6 +101,7 @@ __all__ = [
     "SniListener",
     "Socket",
     "TcpCheck",
+    "TlsCheck",
     "Token",
     "UdpOptions",
     "UnixPath",

@@ -20,6 +20,7 @@ __all__ = [
     "HealthCheck",
     "HttpCheck",
     "TcpCheck",
+    "TlsCheck",
 ]
 
 _SHORTEST = Duration(10)
@@ -151,9 +152,9 @@ class _Check(Definition):
 class HttpCheck(_Check):
     """A request, and what its answer has to be."""
 
-    type: Annotated[
-        Literal["http"], Reserved("tls", "grpc", "udp"), Field(description="What a check does.")
-    ] = "http"
+    type: Annotated[Literal["http"], Reserved("grpc", "udp"), Field(description="What a check does.")] = (
+        "http"
+    )
     path: Annotated[
         Text, AfterValidator(_path), Field(description="Path and query.", examples=["/health"])
     ] = "/"
@@ -177,6 +178,12 @@ class TcpCheck(_Check):
     type: Annotated[Literal["tcp"], Field(description="What a check does.")]
 
 
+class TlsCheck(_Check):
+    """A TLS handshake, as the pool's `tls` says: good if the certificate is."""
+
+    type: Annotated[Literal["tls"], Field(description="What a check does.")]
+
+
 class ExecCheck(_Check):
     """A program, run by the control process: good if it ends with 0."""
 
@@ -195,7 +202,7 @@ class ExecCheck(_Check):
 def _kind(value: object) -> str:
     given = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
     match given:
-        case "tcp" | "exec":
+        case "tcp" | "tls" | "exec":
             return f"<{given}>"
         case _:
             # What is none of them is told so by this one.
@@ -205,6 +212,7 @@ def _kind(value: object) -> str:
 HealthCheck = Annotated[
     Annotated[HttpCheck, Tag("<http>")]
     | Annotated[TcpCheck, Tag("<tcp>")]
+    | Annotated[TlsCheck, Tag("<tls>")]
     | Annotated[ExecCheck, Tag("<exec>")],
     Discriminator(_kind),
 ]

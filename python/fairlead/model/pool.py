@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from fairlead.model.address import BackendAddress
 from fairlead.model.affinity import Affinity
@@ -13,10 +13,21 @@ from fairlead.model.health import PassiveHealth
 from fairlead.model.health_check import HealthCheck
 from fairlead.model.max_in_flight import MaxInFlight
 from fairlead.model.queue import Queue
-from fairlead.model.value import Flag, Integer, Listed, Name, Timeout, Word, refuse
+from fairlead.model.value import (
+    Flag,
+    Integer,
+    Listed,
+    Name,
+    SecretText,
+    Text,
+    Timeout,
+    Word,
+    refuse,
+    unexpanded,
+)
 from fairlead.units import Duration, Share
 
-__all__ = ["Backend", "IdleConnections", "Pool", "PoolTimeouts"]
+__all__ = ["Backend", "IdleConnections", "Pool", "PoolTimeouts", "PoolTls"]
 
 
 def _drain(value: Duration) -> Duration:
@@ -98,12 +109,47 @@ class PoolTimeouts(Definition):
     ] = Duration(3_600_000)
 
 
+class PoolTls(Definition):
+    """How TLS is spoken with backends."""
+
+    ca: Annotated[
+        SecretText | None,
+        Field(
+            description="Certificates of the authorities that vouch for backends, as PEM; better `ca_file`, "
+            "a file that holds them, which is read again when it changes. Without it: the system's."
+        ),
+    ] = None
+    server_name: Annotated[
+        Text | None,
+        Field(
+            description="The name that a backend's certificate has to hold for, and that it is asked for "
+            "(SNI). Without it: each backend's own host name, or its IP address.",
+            examples=["app.internal"],
+        ),
+    ] = None
+    certificate: Annotated[
+        Name | None,
+        Field(description="Which of `certificates` is shown to backends that ask.", examples=["site"]),
+    ] = None
+    verify: Annotated[
+        Flag,
+        Field(
+            description="Whether backends' certificates are looked at. `false`: whoever answers at the "
+            "address is taken for the backend."
+        ),
+    ] = True
+    min_version: Annotated[
+        Literal["1.2", "1.3"],
+        BeforeValidator(unexpanded, json_schema_input_type=str),
+        Field(description="The oldest version of TLS that is spoken."),
+    ] = "1.2"
+
+
 class Pool(Definition):
     """Backends and how work is shared among them."""
 
     RESERVED: ClassVar[tuple[str, ...]] = (
         "discover",
-        "tls",
         "forwarding",
     )
 
@@ -134,6 +180,14 @@ class Pool(Definition):
     protocol: Annotated[
         Literal["auto", "http1"], Reserved("http2", "http3"), Field(description="What backends speak.")
     ] = "auto"
+    tls: Annotated[
+        PoolTls | None,
+        Field(
+            description="How TLS is spoken with backends; `{}` trusts the system's authorities. Without it: "
+            "it isn't.",
+            examples=[{"ca_file": "internal.pem", "server_name": "app.internal"}],
+        ),
+    ] = None
     drain: Annotated[
         Duration,
         AfterValidator(_drain),

@@ -51,6 +51,6 @@ async def engine(configuration: Mapping[str, Any], *, workers: int = 1) -> Async
 
 async def _apply(host: Host, configuration: Mapping[str, Any], version: int) -> Applied:
     model = Configuration.model_validate(configuration)
-    if model.certificates:
-        await host.secrets(secrets(model))
+    if any((wanted := secrets(model)).values()):
+        await host.secrets(wanted)
     return await host.apply(spec(model, version=version))

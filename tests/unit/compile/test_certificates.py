@@ -66,6 +66,40 @@ def test_names_of_certificates_lead_somewhere(tmp_path: Path) -> None:
     assert found.endswith('tls.certificates[0]: unknown certificate "sight" (did you mean "site"?)')
 
 
+def _trusting(directory: Path, tls: str) -> str:
+    file = directory / "f.yaml"
+    file.write_text(
+        "listeners:\n"
+        "  web: {bind: ':80', pool: app}\n"
+        "pools:\n"
+        "  app:\n"
+        "    backends: ['127.0.0.1:1']\n"
+        f"    tls: {tls}\n"
+    )
+    return str(file)
+
+
+def test_authorities_that_vouch_for_nobody_are_found_at_their_line(tmp_path: Path) -> None:
+    Authority().write(tmp_path, "site", "a.test")
+    assert _found(_trusting(tmp_path, "{ca_file: site.pem}")) == []
+    for name, message in [
+        ("absent.pem", "cannot read absent.pem: No such file or directory"),
+        ("site.key", "holds no certificate in PEM: it is a key"),
+    ]:
+        (found,) = _found(_trusting(tmp_path, f"{{ca_file: {name}}}"))
+        assert found == f"f.yaml:6:20: pools.app.tls.ca_file: {message}"
+    (found,) = _found(_trusting(tmp_path, "{certificate: us}"))
+    assert found.endswith('pools.app.tls.certificate: unknown certificate "us"')
+
+
+def test_advice_warns_of_backends_that_anybody_can_be(tmp_path: Path) -> None:
+    model = read(_trusting(tmp_path, "{verify: false}"), {}).model
+    assert model is not None
+    ((path, message),) = tls.hints(model, {}, time.time())
+    assert path == ("pools", "app", "tls", "verify")
+    assert message.startswith("whoever answers at a backend's address is taken for the backend")
+
+
 def _advised(facts: CertificateFacts, **listener: Any) -> list[str]:  # noqa: ANN401
     model = Configuration.model_validate(
         {

@@ -48,9 +48,11 @@ def ids(members: Json) -> list[str]:
 
 
 def backend(identity: str, address: str) -> Json:
+    """The name that it was found by stands before its `@`."""
     return {
         "id": identity,
         "hash_name": address,
+        "host": identity.partition(":")[0] if "@" in identity else None,
         "address": {"ip": address},
         "weight": 1,
         "max_in_flight": None,

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::error::{CallError, Problem};
 use crate::listener::{BindError, ListenerLive, Listening, Wanted};
 use crate::telemetry::{PreparedListener, PreparedMembers, PreparedPlan, Sink, What};
-use crate::tls::server_configs;
+use crate::tls::{client_configs, server_configs};
 use crate::unix::{User, drop_privileges, may_be_transparent};
 use crate::worker::{self, Assignment, Handle, Publication};
 
@@ -90,7 +90,7 @@ impl Shared {
             let live = &leaving.served.live;
             lives.entry(Arc::clone(&live.name)).or_insert_with(|| Arc::clone(live));
         }
-        let keyring = Arc::clone(&state.keyring);
+        let (keyring, before) = (Arc::clone(&state.keyring), Arc::clone(&state.client_tls));
         drop(state);
         let mut binds = Vec::with_capacity(sockets.len());
         let names = plan.listeners.iter().flat_map(|listener| listener.binds.iter().map(|_| &listener.name));
@@ -98,6 +98,7 @@ impl Shared {
             binds.push(Assignment { bound: Arc::clone(&open.bound), listener: Arc::clone(name) });
         }
         let mut configs = server_configs(&plan, &keyring)?;
+        let tls = Arc::new(client_configs(&plan, &keyring, &before)?);
         let listeners = (plan.listeners.iter())
             .map(|listener| PreparedListener {
                 tls: configs.remove(&listener.name),
@@ -110,7 +111,7 @@ impl Shared {
                     .collect(),
             })
             .collect();
-        let plan = PreparedPlan { plan: self.census.admit(plan), listeners, members };
+        let plan = PreparedPlan { plan: self.census.admit(plan), listeners, members, tls };
         Ok(Prepared { publication: Publication { plan, binds }, lives, sockets, log })
     }
 
@@ -237,6 +238,7 @@ impl Shared {
         for pool in &plan.pools {
             state.follow_words(pool);
         }
+        state.client_tls = Arc::clone(&publication.plan.tls);
         let before = state.plan.replace(Arc::clone(plan));
         let closed = state.sockets.replace(sockets);
         let applied = Applied { version: plan.version, bound: bound_addresses(&state.listeners) };

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::shared::Shared;
 use crate::error::CallError;
-use crate::tls::{Secrets, read_secrets, server_configs};
+use crate::tls::{Secrets, client_configs, read_secrets, server_configs};
 use crate::worker::Command;
 
 impl Shared {
@@ -16,13 +16,26 @@ impl Shared {
         let plan = self.state().plan.clone();
         if let Some(plan) = plan {
             // What is served goes on with what it has until there is a configuration that doesn't need it.
-            for (name, known) in self.state().keyring.iter() {
+            let (known, before) = {
+                let state = self.state();
+                (Arc::clone(&state.keyring), Arc::clone(&state.client_tls))
+            };
+            for (name, credential) in &known.certificates {
                 if plan.uses_certificate(name) {
-                    keyring.entry(name.clone()).or_insert_with(|| Arc::clone(known));
+                    keyring.certificates.entry(name.clone()).or_insert_with(|| Arc::clone(credential));
                 }
             }
-            let configs = Arc::new(server_configs(&plan, &keyring)?);
-            self.tell_all(|| Command::Secrets(Arc::clone(&configs)))?;
+            for (pool, authorities) in &known.pools {
+                if plan.pools.iter().any(|served| *served.name == **pool) {
+                    keyring.pools.entry(pool.clone()).or_insert_with(|| Arc::clone(authorities));
+                }
+            }
+            keyring.system = keyring.system.or_else(|| known.system.clone());
+            let servers = Arc::new(server_configs(&plan, &keyring)?);
+            let clients = Arc::new(client_configs(&plan, &keyring, &before)?);
+            self.tell_all(|| Command::Secrets(Arc::clone(&servers), Arc::clone(&clients)))?;
+            self.state().client_tls = clients;
+            self.follow_checks();
         }
         self.state().keyring = Arc::new(keyring);
         Ok(())

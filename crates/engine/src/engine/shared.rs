@@ -18,7 +18,7 @@ use crate::clock;
 use crate::listener::{ListenerLive, ProcessLimit, Sockets};
 use crate::probe::Checks;
 use crate::telemetry::{Events, LogWriter, PreparedMembers, Registry};
-use crate::tls::Keyring;
+use crate::tls::{ClientConfigs, Keyring};
 use crate::unix;
 use crate::worker::Handle;
 
@@ -77,6 +77,8 @@ pub(crate) struct State {
     pub(crate) operators: Operators,
     /// The certificates that listeners may ask for.
     pub(crate) keyring: Arc<Keyring>,
+    /// What handshakes with backends are made with.
+    pub(crate) client_tls: Arc<ClientConfigs>,
     pub(crate) sockets: Sockets,
     pub(crate) draining: Draining,
     pub(crate) workers: Vec<Handle>,

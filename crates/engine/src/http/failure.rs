@@ -5,6 +5,7 @@ use fairlead_wire::Refusal;
 
 use crate::clock::Phase;
 use crate::telemetry::Blame;
+use crate::tls::Trouble;
 
 /// One way in which a request ends here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +132,12 @@ impl Failure {
             Phase::Tunnel => Self::TUNNEL_IDLE,
             Phase::Stop => Self::STOPPED,
         }
+    }
+
+    /// There was no handshake with the backend.
+    pub(crate) const fn insecure(trouble: Trouble) -> Self {
+        let status = if matches!(trouble, Trouble::TimedOut) { 504 } else { 502 };
+        Self::upstream(status, trouble.proxy_status(), trouble.reason())
     }
 
     /// Nobody is there to be answered, or there is no time for it.

@@ -12,7 +12,7 @@ use fairlead_plan::spec::BackendAddress;
 use fairlead_plan::{HealthCheck, Probe};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use super::{Failure, Finding, Success, probe};
+use super::{Failure, Finding, Secured, Success, probe};
 use crate::clock;
 use crate::engine::Shared;
 use crate::telemetry::{Key, What};
@@ -45,6 +45,8 @@ pub(crate) async fn keep_checking(shared: &Arc<Shared>) {
 struct Target {
     check: Arc<HealthCheck>,
     address: BackendAddress,
+    /// What a handshake with it is made with, if it is spoken to by TLS.
+    tls: Option<Secured>,
     /// How often it had moved when it came to this address.
     incarnation: u32,
     digest: u64,
@@ -111,9 +113,10 @@ impl Doer {
             self.tick = now + TICK;
             let Some(target) = self.targets.get(&key) else { continue };
             let (check, address) = (Arc::clone(&target.check), target.address.clone());
+            let tls = target.tls.clone();
             let task = self.tasks.spawn_local(async move {
                 let begun = clock::now();
-                (probe(&check, &address).await, clock::now().saturating_duration_since(begun))
+                (probe(&check, &address, tls.as_ref()).await, clock::now().saturating_duration_since(begun))
             });
             self.begun.insert(task.id(), (key, digest));
         }
@@ -182,7 +185,11 @@ fn targets(shared: &Shared) -> HashMap<Key, Target> {
             let defined = format!("{:x} {:?} {incarnation}", check.digest, backend.address);
             let digest = fairlead_balance::hash(defined.as_bytes());
             let (check, address) = (Arc::clone(check), backend.address.clone());
-            targets.insert(key, Target { check, address, incarnation, digest });
+            let tls = state.client_tls.get(&pool.name).map(|config| Secured {
+                config: Arc::clone(config),
+                server_name: Arc::clone(&backend.server_name),
+            });
+            targets.insert(key, Target { check, address, tls, incarnation, digest });
         }
     }
     drop(state);

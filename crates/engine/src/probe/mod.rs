@@ -4,12 +4,14 @@
 //!
 //! - this file: one check of one backend, from connecting to a result.
 //! - `http`: the question, where it is a request.
+//! - `secure`: the same over TLS.
 //! - `doer`: asks when it is time to.
 //! - `record`: what came of it, for whoever wants to see.
 
 mod doer;
 mod http;
 mod record;
+mod secure;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +35,8 @@ use crate::upstream::{DialFailure, classify, open};
 
 pub(crate) use doer::keep_checking;
 pub(crate) use record::Checks;
+pub(crate) use secure::Secured;
+use secure::Spoken;
 
 /// What came of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub struct CheckResult {
 pub(crate) enum Success {
     #[error("connected")]
     Connected,
+    #[error("TLS handshake")]
+    Agreed,
     #[error("status {0}")]
     Status(u16),
 }
@@ -83,6 +89,8 @@ pub(crate) enum Failure {
     Closed,
     #[error("connection reset")]
     Reset,
+    #[error("{0}")]
+    Tls(String),
     #[error("{0}")]
     Other(io::ErrorKind),
     #[error("invalid answer: {0}")]
@@ -122,10 +130,14 @@ impl From<io::Error> for Failure {
 }
 
 /// Checks a backend once. Takes no longer than the check may take.
-pub(crate) async fn probe(check: &HealthCheck, backend: &BackendAddress) -> Result<Success, Failure> {
+pub(crate) async fn probe(
+    check: &HealthCheck,
+    backend: &BackendAddress,
+    tls: Option<&Secured>,
+) -> Result<Success, Failure> {
     let stage = Cell::new(Stage::Connecting);
     let address = check.address(backend);
-    match tokio::time::timeout(check.timeout, ask(check, &address, &stage)).await {
+    match tokio::time::timeout(check.timeout, ask(check, &address, tls, &stage)).await {
         Ok(result) => result,
         Err(_) => Err(match stage.get() {
             Stage::Connecting => Failure::NoConnection(check.timeout),
@@ -135,7 +147,12 @@ pub(crate) async fn probe(check: &HealthCheck, backend: &BackendAddress) -> Resu
     }
 }
 
-async fn ask(check: &HealthCheck, address: &BackendAddress, stage: &Cell<Stage>) -> Result<Success, Failure> {
+async fn ask(
+    check: &HealthCheck,
+    address: &BackendAddress,
+    tls: Option<&Secured>,
+    stage: &Cell<Stage>,
+) -> Result<Success, Failure> {
     let stream = open(address, None).await.map_err(|error| Failure::Dial(classify(&error, address)))?;
     if is_own_reflection(&stream, address) {
         return Err(Failure::Dial(DialFailure::Refused));
@@ -143,24 +160,36 @@ async fn ask(check: &HealthCheck, address: &BackendAddress, stage: &Cell<Stage>)
     // Nothing that was sent matters when it is closed, and a port in TIME_WAIT for each check would add up.
     stream.reset_on_close();
     stage.set(Stage::Asking);
+    // A tcp check asks whether somebody listens, whatever is spoken there.
+    let tls = tls.filter(|_| !matches!(check.probe, Probe::Tcp));
+    let stream = match tls {
+        Some(tls) => tls.shake(stream, &check.preface).await?,
+        None => stream,
+    };
     match stream {
-        Stream::Tcp(stream) => converse(check, address, stream, stage).await,
-        Stream::Unix(stream) => converse(check, address, stream, stage).await,
-        Stream::Tls(_) => unreachable!("invariant: what was just opened is a socket"),
+        Stream::Tcp(stream) => converse(check, &check.preface, address, stream, stage).await,
+        Stream::Unix(stream) => converse(check, &check.preface, address, stream, stage).await,
+        Stream::Tls(stream) => converse(check, &[], address, Spoken::new(*stream), stage).await,
     }
 }
 
 async fn converse(
     check: &HealthCheck,
+    preface: &[u8],
     address: &BackendAddress,
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     stage: &Cell<Stage>,
 ) -> Result<Success, Failure> {
     match &check.probe {
-        Probe::Http(probe) => http::ask(probe, &check.preface, address, &mut stream, stage).await,
+        Probe::Http(probe) => http::ask(probe, preface, address, &mut stream, stage).await,
         Probe::Tcp | Probe::Exec => {
-            stream.write_all(&check.preface).await?;
+            stream.write_all(preface).await?;
             Ok(Success::Connected)
+        }
+        // Its certificate was looked at when it was shown.
+        Probe::Tls => {
+            stage.set(Stage::Reading);
+            Ok(Success::Agreed)
         }
     }
 }

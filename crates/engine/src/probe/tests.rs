@@ -44,7 +44,7 @@ fn told(
         "version": 1, "max_memory_bytes": null, "zone": null, "drain_timeout_ms": 0, "access_log": null, "listeners": [],
         "pools": [{
             "name": "app", "algorithm": "round_robin", "backends": [], "resolved": true, "drain_ms": 0,
-            "send_proxy": send_proxy,
+            "tls": null, "send_proxy": send_proxy,
             "idle_connections": {"max": 0, "timeout_ms": 1, "max_uses": null},
             "timeouts": {"connect_ms": 1, "tunnel_ms": 1},
             "queue": null,
@@ -82,7 +82,7 @@ fn answered(check: &HealthCheck, pieces: &[&[u8]], closes: bool) -> (Result<Succ
             }
             String::from_utf8_lossy(&asked[..length]).into_owned()
         };
-        tokio::join!(probe(check, &address), backend)
+        tokio::join!(probe(check, &address, None), backend)
     })
 }
 
@@ -236,7 +236,7 @@ fn one_that_drips_is_given_up_in_time() {
             }
         };
         let begun = clock::now();
-        let (found, ()) = tokio::join!(probe(&check, &address), drip);
+        let (found, ()) = tokio::join!(probe(&check, &address, None), drip);
         assert_eq!(found.unwrap_err().to_string(), "no answer within 100ms");
         clock::now().saturating_duration_since(begun)
     });
@@ -250,7 +250,7 @@ fn refused_and_reset_connections_are_told_apart() {
     local(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = BackendAddress::Ip(listener.local_addr().unwrap());
-        assert_eq!(probe(&tcp, &address).await, Ok(Success::Connected));
+        assert_eq!(probe(&tcp, &address, None).await, Ok(Success::Connected));
         let reset = async {
             // The connection of the check above comes first.
             let _ = listener.accept().await.unwrap();
@@ -258,12 +258,12 @@ fn refused_and_reset_connections_are_told_apart() {
             let _ = peer.read(&mut [0; 4096]).await;
             socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
         };
-        let (found, ()) = tokio::join!(probe(&asks, &address), reset);
+        let (found, ()) = tokio::join!(probe(&asks, &address, None), reset);
         assert_eq!(found, Err(Failure::Reset));
         drop(listener);
         let refused = Err(Failure::Dial(DialFailure::Refused));
-        assert_eq!(probe(&tcp, &address).await, refused);
-        assert_eq!(probe(&asks, &address).await, refused);
+        assert_eq!(probe(&tcp, &address, None).await, refused);
+        assert_eq!(probe(&asks, &address, None).await, refused);
     });
 }
 
@@ -274,7 +274,7 @@ fn a_check_may_ask_another_port() {
         let bound = listener.local_addr().unwrap();
         let check = check(PATIENCE, Some(bound.port()), &json!({"tcp": {}}));
         let elsewhere = BackendAddress::Ip("127.0.0.1:1".parse().unwrap());
-        assert_eq!(probe(&check, &elsewhere).await, Ok(Success::Connected));
+        assert_eq!(probe(&check, &elsewhere, None).await, Ok(Success::Connected));
     });
 }
 
@@ -293,9 +293,9 @@ fn a_unix_socket_is_asked_too() {
             assert!(String::from_utf8_lossy(&asked[..length]).contains("\r\nHost: localhost\r\n"));
             peer.write_all(OK.as_bytes()).await.unwrap();
         };
-        let (found, ()) = tokio::join!(probe(&check, &address), backend);
+        let (found, ()) = tokio::join!(probe(&check, &address, None), backend);
         assert_eq!(found, Ok(Success::Status(200)));
         drop(listener);
-        assert_eq!(probe(&check, &address).await, Err(Failure::Dial(DialFailure::Refused)));
+        assert_eq!(probe(&check, &address, None).await, Err(Failure::Dial(DialFailure::Refused)));
     });
 }

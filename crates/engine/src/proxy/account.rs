@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use fairlead_wire::{Head, Known, Version};
 
 use super::slot::Slot;
+use fairlead_balance as balance;
+
 use crate::clock;
 use crate::http::failure::Failure;
 use crate::published::{LocalListener, LocalMembers, LocalRoute};
 use crate::telemetry::{Blame, Local, Record};
+use crate::tls;
 
 /// One request's figures.
 #[derive(Default)]
@@ -25,6 +28,8 @@ pub(crate) struct Account {
     pub(crate) request_bytes: u64,
     pub(crate) response_bytes: u64,
     failure: Option<Failure>,
+    /// Why the last connection that wasn't made wasn't, where that was a matter of TLS.
+    trouble: Option<tls::Trouble>,
     incomplete: bool,
     pub(crate) client: Option<IpAddr>,
     backend: Option<(Rc<LocalMembers>, usize)>,
@@ -55,6 +60,21 @@ impl Account {
     /// It was the try at `slot` that counted, of two.
     pub(super) fn served_by(&mut self, slot: &Slot) {
         self.backend = Some(slot.origin());
+    }
+
+    /// A connection to a backend wasn't made, perhaps since there was no agreement on TLS.
+    pub(super) fn distrusted(&mut self, trouble: Option<tls::Trouble>) {
+        self.trouble = trouble;
+    }
+
+    /// The same failure, with what is known of why.
+    pub(super) fn explained(&self, failure: balance::Failure) -> Failure {
+        match (failure, self.trouble) {
+            (balance::Failure::ConnectRefused | balance::Failure::ConnectTimedOut, Some(trouble)) => {
+                Failure::insecure(trouble)
+            }
+            _ => failure.into(),
+        }
     }
 
     /// The head of a final answer is there.

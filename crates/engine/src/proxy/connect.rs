@@ -8,7 +8,6 @@ use std::task::Poll;
 
 use fairlead_balance::health::Report;
 use fairlead_balance::{Ask, Attempts, Cursor, NoBackend, Outcome, Picker};
-use fairlead_plan::spec::SendProxy;
 use fairlead_plan::{Bonds, Pool};
 
 use super::account::Account;
@@ -19,9 +18,9 @@ use super::slot::Slot;
 use crate::clock::{self, Deadline, Phase};
 use crate::http::connection::Client;
 use crate::http::failure::Failure;
-use crate::io::Fault;
 use crate::published::LocalMembers;
-use crate::upstream::{Connection, DialFailure};
+use crate::tls;
+use crate::upstream::{Connection, DialFailure, Way};
 use crate::worker::Worker;
 
 /// What a backend is picked by.
@@ -94,40 +93,45 @@ pub(super) async fn connect(
         gone.as_mut().poll(cx).map(|()| None)
     })
     .await;
-    let connection = made.ok_or(Failure::CLIENT_GONE)??;
+    let connection = made.ok_or(Failure::CLIENT_GONE)?.map_err(|(trouble, tls)| {
+        account.distrusted(tls);
+        trouble
+    })?;
     account.connect = Some(clock::now().saturating_duration_since(before));
     Ok(connection)
 }
 
 /// A new connection to the backend of `slot`, on which it is said who the client is where the pool wants that.
-pub(super) async fn make(order: &Order<'_>, slot: &Slot, deadline: &Deadline) -> Result<Connection, Trouble> {
-    let pool = &order.route.pool.plan;
-    let dialed = order.client.worker.upstreams.dial(slot.backend(), pool.connect, deadline).await;
-    let connection = dialed.map_err(|error| dial_failed(error.failure, order, slot))?;
-    slot.counters().connects.add(1);
-    if let Some(version) = pool.send_proxy {
-        announce(order, version, &connection, slot, deadline).await?;
-    }
-    Ok(connection)
-}
-
-/// Says who the client is, before everything else.
-async fn announce(
+pub(super) async fn make(
     order: &Order<'_>,
-    version: SendProxy,
-    connection: &Connection,
     slot: &Slot,
     deadline: &Deadline,
-) -> Result<(), Trouble> {
-    let Client { downstream, told, .. } = order.client;
-    let mut header = connection.input.sibling();
-    announce::Client { stream: downstream.socket(), told: told.as_deref(), name: None }
-        .announce(version, header.tail());
-    match connection.stream.write_all(deadline, header.filled()).await {
-        Ok(()) => Ok(()),
-        Err(Fault::TimedOut(phase)) => Err(Failure::timed_out(phase).into()),
-        // Nothing of the request was sent yet.
-        Err(_) => Err(dial_failed(DialFailure::Refused, order, slot)),
+) -> Result<Connection, (Trouble, Option<tls::Trouble>)> {
+    let pool = &order.route.pool;
+    let Client { downstream, told, worker, .. } = order.client;
+    let mut header = Vec::new();
+    if let Some(version) = pool.plan.send_proxy {
+        announce::Client { stream: downstream.socket(), told: told.as_deref(), name: None }
+            .announce(version, &mut header);
+    }
+    let tls = pool.tls();
+    let way = Way { from: None, preface: &header, tls: tls.as_deref() };
+    let dialed = worker.upstreams.dial_by(way, slot.backend(), pool.plan.connect, deadline).await;
+    match dialed {
+        Ok(connection) => {
+            slot.counters().connects.add(1);
+            if let Some(tls) = tls {
+                tls.shook(slot, &connection);
+            }
+            Ok(connection)
+        }
+        Err(error) => {
+            let trouble = error.failure.trouble();
+            if let (Some(trouble), Some(tls)) = (trouble, tls) {
+                tls.failed(slot, trouble, &pool.plan.name, worker);
+            }
+            Err((dial_failed(error.failure, order, slot), trouble))
+        }
     }
 }
 
@@ -136,9 +140,13 @@ fn dial_failed(failure: DialFailure, order: &Order<'_>, slot: &Slot) -> Trouble 
     let timed_out = match failure {
         // Ours: another backend would do no better.
         DialFailure::Resource(_) => return Failure::NO_RESOURCES.into(),
-        DialFailure::TimedOut | DialFailure::Expired(Phase::Try) => true,
+        DialFailure::TimedOut
+        | DialFailure::Expired(Phase::Try)
+        | DialFailure::Tls(tls::Trouble::TimedOut) => true,
         DialFailure::Expired(phase) => return Failure::timed_out(phase).into(),
-        DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
+        DialFailure::Refused | DialFailure::Unreachable | DialFailure::Tls(_) | DialFailure::Other(_) => {
+            false
+        }
     };
     slot.counters().connect_failures.add(1);
     breaking::report(order, slot, Became::Failed);

@@ -15,6 +15,7 @@ pub(crate) mod pump;
 mod relay;
 pub(crate) mod replay;
 mod retry;
+mod secure;
 mod sending;
 pub(crate) mod slot;
 pub(crate) mod splice;

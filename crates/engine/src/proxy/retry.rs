@@ -68,7 +68,7 @@ impl Exchange {
             Action::Send => {}
             Action::Queue => self.queues = true,
             Action::Wait(time) => wait(order, time, gone).await?,
-            Action::Answer(failure) => return Err(failure.into()),
+            Action::Answer(failure) => return Err(self.account.explained(failure)),
             // Said only of tries that go on, and of answers that have begun or are here; those don't come to this.
             Action::Cut | Action::Pass | Action::Hedge | Action::Keep => {
                 return Err(Failure::ANSWER_INCOMPLETE);

@@ -12,6 +12,7 @@ use crate::proxy::breaking::{self, Became};
 use crate::proxy::slot::Slot;
 use crate::published::{LocalMembers, LocalRoute};
 use crate::telemetry::{End, Record};
+use crate::tls;
 use crate::worker::Worker;
 
 /// What became of the try of `slot`, as far as its backend is to blame; told once for each try.
@@ -31,11 +32,22 @@ pub(super) struct Account {
     pub(super) down: u64,
     pub(super) route: Option<LocalRoute>,
     backend: Option<(Rc<LocalMembers>, usize)>,
+    /// Why the last connection that wasn't made wasn't, where that was a matter of TLS.
+    pub(super) trouble: Option<tls::Trouble>,
 }
 
 impl Account {
     pub(super) fn begin(now: Instant) -> Self {
-        Self { started: now, connect: None, tries: 0, up: 0, down: 0, route: None, backend: None }
+        Self {
+            started: now,
+            connect: None,
+            tries: 0,
+            up: 0,
+            down: 0,
+            route: None,
+            backend: None,
+            trouble: None,
+        }
     }
 
     /// The backend of `slot` is asked to take it.

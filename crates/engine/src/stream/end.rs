@@ -50,7 +50,7 @@ pub(super) const fn refused(reason: &'static str) -> End {
     End::new(Ended::Refused, reason, Blame::Client)
 }
 
-const fn no_backend(reason: &'static str) -> End {
+pub(super) const fn no_backend(reason: &'static str) -> End {
     End::new(Ended::NoBackend, reason, Blame::Upstream)
 }
 

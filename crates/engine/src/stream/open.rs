@@ -21,7 +21,8 @@ use crate::proxy::slot::Slot;
 use crate::proxy::waiting::{QueueFull, in_line};
 use crate::published::LocalRoute;
 use crate::telemetry::End;
-use crate::upstream::{Connection, DialFailure};
+use crate::tls;
+use crate::upstream::{Connection, DialFailure, Way};
 
 /// A session that has its backend.
 pub(super) struct Opened {
@@ -89,7 +90,10 @@ impl Seek<'_> {
             match self.decide(&mut attempts, outcome) {
                 Action::Send => queues = false,
                 Action::Queue => queues = true,
-                Action::Answer(failure) => return Err(end::untaken(failure)),
+                Action::Answer(failure) => {
+                    let why = account.trouble.map(|trouble| end::no_backend(trouble.reason()));
+                    return Err(why.unwrap_or_else(|| end::untaken(failure)));
+                }
                 // Said only of connections that were made.
                 _ => return Err(end::NO_BACKEND),
             }
@@ -163,7 +167,12 @@ impl Seek<'_> {
         let before = clock::now();
         let Client { worker, deadline, .. } = self.client;
         let limit = self.route.pool.plan.connect;
-        let mut dialing = pin!(worker.upstreams.dial_from(from, slot.backend(), limit, deadline));
+        let tls = self.route.pool.tls();
+        // Without TLS it leaves with what the client says first.
+        let header = tls.is_some().then(|| self.client.announcement(&self.route.pool.plan));
+        let preface = header.as_ref().map_or(&[][..], |header| header.filled());
+        let way = Way { from, preface, tls: tls.as_deref() };
+        let mut dialing = pin!(worker.upstreams.dial_by(way, slot.backend(), limit, deadline));
         let dialed = poll_fn(|cx| match dialing.as_mut().poll(cx) {
             Poll::Ready(dialed) => Poll::Ready(Some(dialed)),
             Poll::Pending => gone.as_mut().poll(cx).map(|()| None),
@@ -179,9 +188,18 @@ impl Seek<'_> {
                 slot.counters().requests.add(1);
                 // There is no answer whose time could be taken.
                 slot.took(took, now);
+                if let Some(tls) = &tls {
+                    tls.shook(slot, &connection);
+                }
                 Ok(connection)
             }
-            Some(Err(error)) => Err(self.dial_failed(error.failure, slot)),
+            Some(Err(error)) => {
+                account.trouble = error.failure.trouble();
+                if let (Some(trouble), Some(tls)) = (account.trouble, &tls) {
+                    tls.failed(slot, trouble, &self.route.pool.plan.name, worker);
+                }
+                Err(self.dial_failed(error.failure, slot))
+            }
         }
     }
 
@@ -205,6 +223,7 @@ impl Seek<'_> {
                 return Trouble::Final(end::timed_out(phase));
             }
             DialFailure::TimedOut | DialFailure::Expired(_) => true,
+            DialFailure::Tls(tls) => tls == tls::Trouble::TimedOut,
             DialFailure::Refused | DialFailure::Unreachable | DialFailure::Other(_) => false,
         };
         slot.counters().connect_failures.add(1);

@@ -100,13 +100,11 @@ impl Client {
     }
 
     /// Who the client is, if its backend is told.
-    fn announcement(&mut self, pool: &Pool) -> Buffer {
+    pub(super) fn announcement(&self, pool: &Pool) -> Buffer {
         let mut header = self.worker.buffers.buffer();
         if let Some(version) = pool.send_proxy {
-            let told = self.told.take();
-            let client =
-                announce::Client { stream: &self.stream, told: told.as_deref(), name: self.name.as_ref() };
-            client.announce(version, header.tail());
+            let (told, name) = (self.told.as_deref(), self.name.as_ref());
+            announce::Client { stream: &self.stream, told, name }.announce(version, header.tail());
         }
         header
     }
@@ -115,7 +113,10 @@ impl Client {
     async fn relay(&mut self, account: &mut Account, opened: Opened) -> End {
         let Opened { route, mut connection, slot } = opened;
         let pool = &route.pool.plan;
-        let first = self.announcement(pool);
+        // Where TLS is spoken it was said before the handshake.
+        let is_clear = connection.stream.is_clear();
+        let first = if is_clear { self.announcement(pool) } else { self.worker.buffers.buffer() };
+        self.told = None;
         let said = first.len() as u64;
         let counters: Arc<ListenerCounters> = Arc::clone(&self.guard.listener().current().counters);
         let terms = Terms { deadline: &self.deadline, idle: pool.tunnel, pipes: &self.worker.pipes };

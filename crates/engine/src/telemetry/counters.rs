@@ -188,9 +188,19 @@ pub(crate) struct BackendCounters {
     pub(crate) datagrams_out: Counter,
     latency: OnceLock<Box<Histogram>>,
     sessions: OnceLock<Box<Ends>>,
+    tls: OnceLock<Box<TlsCounters>>,
 }
 
 impl BackendCounters {
+    /// Handshakes with it, where there are any.
+    pub(crate) fn tls(&self) -> &TlsCounters {
+        self.tls.get_or_init(Box::default)
+    }
+
+    pub(crate) fn had_tls(&self) -> Option<&TlsCounters> {
+        self.tls.get().map(|tls| &**tls)
+    }
+
     /// Notes the time from a request's last byte to its answer's head.
     #[inline]
     pub(crate) fn latency(&self, taken: std::time::Duration) {
@@ -429,7 +439,7 @@ impl DatagramCounters {
     }
 }
 
-/// What one worker knows about the handshakes of a listener.
+/// What one worker knows about the handshakes of a listener, or with a backend.
 #[derive(Debug, Default)]
 pub(crate) struct TlsCounters {
     completed: [Counter; Kind::ALL.len()],

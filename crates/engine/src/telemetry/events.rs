@@ -60,6 +60,8 @@ pub enum What {
     MemoryRelieved { rss_bytes: u64, max_bytes: u64 },
     /// The access log can't be written; its lines are dropped and counted until it can.
     LogError { message: String },
+    /// There is no handshake with a backend, or for another reason than before.
+    BackendTlsFailed { pool: String, backend: String, reason: String },
     /// A backend's circuit breaker opened: it gets nothing for its pool's `circuit_breaker.open`.
     BreakerOpened { pool: String, backend: String },
     /// Its trial was answered well.

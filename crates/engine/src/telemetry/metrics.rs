@@ -256,6 +256,7 @@ fn backends(shared: &Shared, page: &mut Page) {
             page.sample("fairlead_backend_sessions_total", &labels, count);
         }
     }
+    tls::backends(&all, page);
     sessions::backends(&all, page);
     let state = shared.state();
     let help = "Requests, tunnels and sessions that a backend has now.";

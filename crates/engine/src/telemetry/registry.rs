@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 
 use super::counters::{BackendCounters, ListenerCounters, RouteCounters};
 use crate::listener::ListenerLive;
+use crate::tls::ClientConfigs;
 
 /// One set of counters a worker.
 #[derive(Debug)]
@@ -117,6 +118,8 @@ pub(crate) struct PreparedPlan {
     pub(crate) listeners: Vec<PreparedListener>,
     /// In the order of `plan.pools`.
     pub(crate) members: Vec<PreparedMembers>,
+    /// Of the pools whose backends are spoken to by TLS.
+    pub(crate) tls: Arc<ClientConfigs>,
 }
 
 pub(crate) struct PreparedListener {

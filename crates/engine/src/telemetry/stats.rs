@@ -18,6 +18,7 @@ use super::registry::Series;
 use super::timestamp::unix_millis;
 use crate::clock;
 use crate::engine::{self, Mode, ServedListener, Shared};
+use crate::tls::explained;
 use crate::unix;
 
 /// What goes on. Counts are since the engine's start.
@@ -398,9 +399,9 @@ fn pools(shared: &Shared, state: &engine::State) -> Vec<PoolStats> {
             let served = backends.iter().zip(&members.counters).enumerate();
             let ward = wards.ward(&pool.name);
             let judged = |place, plan: &plan::Backend, counters| BackendStats {
-                reason: ward.and_then(|ward| ward.judged(&plan.id)).map(|judged| judged.reason.clone()),
-                since_ms: ward
-                    .and_then(|ward| ward.judged(&plan.id))
+                reason: (ward.and_then(|ward| ward.judged(&plan.id)))
+                    .map(|judged| explained(judged.reason.clone(), state.client_tls.get(&pool.name), plan)),
+                since_ms: (ward.and_then(|ward| ward.judged(&plan.id)))
                     .map(|judged| millis_before(judged.since)),
                 check: ward.and_then(|ward| ward.is_checked_up(&plan.id)).map(Condition::of_check),
                 checks: checks(shared, pool, plan),

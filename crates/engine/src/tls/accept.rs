@@ -13,7 +13,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::config::HTTP2;
 use super::facts::Failed;
-use super::session::Session;
+use super::session::{Session, Side};
 use super::stream::{Greeting, State, TlsStream};
 use crate::clock::{self, Deadline, Phase};
 use crate::io::{Stream, limited};
@@ -77,7 +77,7 @@ async fn shake(
     // Without a configuration it is one of a listener that is being taken away.
     let connection = config.map(UnbufferedServerConnection::new);
     let Some(Ok(connection)) = connection else { return Err((socket, Failed::Fairlead)) };
-    let mut state = State::new(Session::new(connection), &worker.buffers);
+    let mut state = State::new(Session::new(Side::Server(connection)), &worker.buffers);
     let mut greeting = Greeting::default();
     let shaken = limited(deadline, poll_fn(|cx| state.poll_handshake(&socket, cx, &mut greeting))).await;
     match shaken {

@@ -30,7 +30,7 @@ pub(crate) fn server_configs(plan: &plan::Plan, keyring: &Keyring) -> Result<Ser
         let Some(tls) = &listener.tls else { continue };
         let mut credentials = Vec::with_capacity(tls.certificates.len());
         for (index, name) in tls.certificates.iter().enumerate() {
-            match keyring.get(name) {
+            match keyring.certificates.get(name) {
                 Some(credential) => credentials.push(Arc::clone(credential)),
                 None => missing.push(absent(listener, index, name)),
             }

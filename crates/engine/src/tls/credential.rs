@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys, SignatureAlgorithm};
 use serde::{Deserialize, Serialize};
 
+use super::authority::{Authorities, Trust};
 use super::provider;
 use crate::error::{CallError, Problem};
 
@@ -20,6 +21,11 @@ use crate::error::{CallError, Problem};
 pub struct Secrets {
     /// By the names under which listeners ask for them.
     pub certificates: BTreeMap<String, Pair>,
+    /// Authorities by the pool whose backends they vouch for.
+    pub pools: BTreeMap<String, Trust>,
+    /// Those of the system, if a pool needs them and it has some.
+    #[serde(deserialize_with = "fairlead_plan::spec::nullable")]
+    pub system: Option<Trust>,
 }
 
 /// A certificate and its key, both as PEM.
@@ -34,7 +40,7 @@ pub struct Pair {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("certificates", &self.certificates.keys()).finish()
+        f.debug_struct("Secrets").field("certificates", &self.certificates.keys()).finish_non_exhaustive()
     }
 }
 
@@ -53,8 +59,16 @@ pub(crate) struct Credential {
     pub(crate) validity: Validity,
 }
 
-/// Certificates by name.
-pub(crate) type Keyring = HashMap<String, Arc<Credential>>;
+/// Everything that handshakes are made with, ready to be used.
+#[derive(Debug, Default)]
+pub(crate) struct Keyring {
+    /// By name.
+    pub(crate) certificates: HashMap<String, Arc<Credential>>,
+    /// Authorities by the pool whose backends they vouch for.
+    pub(crate) pools: HashMap<String, Arc<Authorities>>,
+    /// Those of the system, for pools that have none of their own.
+    pub(crate) system: Option<Arc<Authorities>>,
+}
 
 /// What a certificate says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,14 +85,22 @@ pub struct CertificateFacts {
 
 /// Reads all of them, or says everything that is wrong.
 pub(crate) fn read(secrets: &Secrets) -> Result<Keyring, CallError> {
-    let mut keyring = Keyring::new();
+    let mut keyring = Keyring::default();
     let mut problems = Vec::new();
     for (name, pair) in &secrets.certificates {
         match Credential::read(pair) {
-            Ok(credential) => _ = keyring.insert(name.clone(), Arc::new(credential)),
+            Ok(credential) => _ = keyring.certificates.insert(name.clone(), Arc::new(credential)),
             Err(flaw) => problems.push(flaw.problem(name)),
         }
     }
+    for (pool, trust) in &secrets.pools {
+        match Authorities::read(trust) {
+            Ok(authorities) => _ = keyring.pools.insert(pool.clone(), Arc::new(authorities)),
+            Err(message) => problems.push(ca_problem(pool, message)),
+        }
+    }
+    // What is wrong with the system's is nothing that this configuration could mend; who needs them is told.
+    keyring.system = secrets.system.as_ref().and_then(|all| Authorities::read_system(all).ok()).map(Arc::new);
     if problems.is_empty() { Ok(keyring) } else { Err(CallError::refused(problems)) }
 }
 
@@ -89,6 +111,19 @@ pub fn inspect(secrets: &Secrets) -> BTreeMap<String, Result<CertificateFacts, P
         Credential::read(pair).map(|credential| credential.facts()).map_err(|flaw| flaw.problem(name))
     };
     secrets.certificates.iter().map(|(name, pair)| (name.clone(), look(name, pair))).collect()
+}
+
+/// What is wrong with the authorities of pools. Needs no engine.
+#[must_use]
+pub fn inspect_authorities(secrets: &Secrets) -> Vec<Problem> {
+    let wrong = |(pool, trust): (&String, &Trust)| {
+        Authorities::read(trust).err().map(|message| ca_problem(pool, message))
+    };
+    secrets.pools.iter().filter_map(wrong).collect()
+}
+
+fn ca_problem(pool: &str, message: String) -> Problem {
+    Problem { path: ["pools", pool, "tls", "ca"].map(str::to_owned).into(), message }
 }
 
 /// What is wrong with a pair: with which half of it, and why.
@@ -128,6 +163,11 @@ impl Credential {
         Ok(Self { key: Arc::new(key), names, validity })
     }
 
+    /// Whether another one is the same certificate.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.key.cert == other.key.cert
+    }
+
     fn facts(&self) -> CertificateFacts {
         let Validity { not_before, not_after } = self.validity;
         let algorithm = match self.key.key.algorithm() {
@@ -164,7 +204,7 @@ fn read_key(text: &str) -> Result<PrivateKeyDer<'static>, Flaw> {
 }
 
 /// Without the text itself: it may be a secret.
-fn pem_error(error: &PemError) -> &'static str {
+pub(super) fn pem_error(error: &PemError) -> &'static str {
     match error {
         PemError::MissingSectionEnd { .. } => "an END line is missing",
         PemError::IllegalSectionStart { .. } => "a BEGIN line is malformed",

@@ -88,9 +88,10 @@ impl Failed {
     }
 
     pub(super) fn of(error: &std::io::Error) -> Self {
-        let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-            return Self::Closed;
-        };
+        error.get_ref().and_then(|inner| inner.downcast_ref()).map_or(Self::Closed, Self::of_tls)
+    }
+
+    pub(super) fn of_tls(error: &Error) -> Self {
         match error {
             Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
             Error::PeerIncompatible(_) | Error::NoApplicationProtocol => Self::Incompatible,

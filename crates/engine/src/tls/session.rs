@@ -4,6 +4,7 @@
 
 use std::io::{self, ErrorKind};
 
+use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic};
 use rustls::{CommonState, Error};
@@ -16,9 +17,15 @@ pub(super) const BATCH: usize = 64 * 1024;
 /// What `BATCH` takes when it is sealed, and what rustls may have to say before it: a whole flight's longest message.
 pub(super) const SEALED: usize = BATCH + 20 * 1024;
 
+/// Which side of a connection we are.
+pub(super) enum Side {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
 /// rustls' state of one connection.
 pub(super) struct Session {
-    connection: UnbufferedServerConnection,
+    connection: Side,
     /// The peer said that nothing more comes.
     ended: bool,
 }
@@ -51,13 +58,20 @@ pub(super) enum Step {
 }
 
 impl Session {
-    pub(super) fn new(connection: UnbufferedServerConnection) -> Self {
+    pub(super) fn new(connection: Side) -> Self {
         Self { connection, ended: false }
     }
 
     /// What is known of the connection.
     pub(super) fn state(&self) -> &CommonState {
-        &self.connection
+        match &self.connection {
+            Side::Server(connection) => connection,
+            Side::Client(connection) => connection,
+        }
+    }
+
+    pub(super) fn is_client(&self) -> bool {
+        matches!(self.connection, Side::Client(_))
     }
 
     /// Whether the peer said that nothing more comes, after all that was received so far.
@@ -123,31 +137,50 @@ impl Session {
     }
 
     fn step(&mut self, received: &mut Buffer, unsent: &mut Buffer, want: Want<'_>) -> io::Result<Step> {
-        let UnbufferedStatus { discard, state } = self.connection.process_tls_records(received.filled_mut());
-        let step = match state {
-            Ok(state) => proceed(state, unsent, want),
-            Err(error) => Err(failed(error)),
+        let bytes = received.filled_mut();
+        let (discard, step) = match &mut self.connection {
+            Side::Server(connection) => done(connection.process_tls_records(bytes), unsent, want),
+            Side::Client(connection) => done(connection.process_tls_records(bytes), unsent, want),
         };
         received.consume(discard);
         self.ended |= matches!(step, Ok(Step::Ended));
         if step.is_err() {
-            self.complain(unsent);
+            self.complain(received, unsent);
         }
         step
     }
 
     /// The alert that says what was wrong, if there is one: it is all that is left to be said.
-    fn complain(&mut self, unsent: &mut Buffer) {
-        while let ConnectionState::EncodeTlsData(mut data) =
-            match self.connection.process_tls_records(&mut []).state {
-                Ok(state) => state,
-                Err(_) => return,
+    /// What was received has to be there still, since rustls knows how far it had come in it.
+    fn complain(&mut self, received: &mut Buffer, unsent: &mut Buffer) {
+        // Looking on for more than there is would meet the same fault again.
+        while self.state().wants_write()
+            && match &mut self.connection {
+                Side::Server(connection) => {
+                    said(connection.process_tls_records(received.filled_mut()), unsent)
+                }
+                Side::Client(connection) => {
+                    said(connection.process_tls_records(received.filled_mut()), unsent)
+                }
             }
-        {
-            if append(unsent, |room| data.encode(room)).is_err() {
-                return;
-            }
-        }
+        {}
+    }
+}
+
+/// What a step came to, and how much of what was received is used up.
+fn done<Data>(
+    UnbufferedStatus { discard, state }: UnbufferedStatus<'_, '_, Data>,
+    unsent: &mut Buffer,
+    want: Want<'_>,
+) -> (usize, io::Result<Step>) {
+    (discard, state.map_err(failed).and_then(|state| proceed(state, unsent, want)))
+}
+
+/// Takes what is to be said, if there is something.
+fn said<Data>(status: UnbufferedStatus<'_, '_, Data>, unsent: &mut Buffer) -> bool {
+    match status.state {
+        Ok(ConnectionState::EncodeTlsData(mut data)) => append(unsent, |room| data.encode(room)).is_ok(),
+        _ => false,
     }
 }
 

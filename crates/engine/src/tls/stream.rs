@@ -5,15 +5,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use fairlead_wire::client_hello::{self, ServerName};
+use rustls::client::UnbufferedClientConnection;
 use rustls::{Error, InvalidMessage};
 
 use super::facts::Facts;
-use super::session::{BATCH, SEALED, Session, Step};
+use super::session::{BATCH, SEALED, Session, Side, Step};
+use super::trouble::Trouble;
 use crate::buffer::{Buffer, Buffers};
 use crate::io::{Leave, Stream};
 
@@ -57,6 +60,11 @@ pub(super) struct Greeting {
 }
 
 impl Greeting {
+    /// Of a server, of whom it is read by nobody else.
+    fn none() -> Self {
+        Self { is_over: true, name: None }
+    }
+
     fn hear(&mut self, received: &[u8]) -> io::Result<()> {
         match client_hello::read(received, &mut Vec::new()) {
             Ok(client_hello::Read::More) => return Ok(()),
@@ -70,6 +78,20 @@ impl Greeting {
         }
         self.is_over = true;
         Ok(())
+    }
+}
+
+/// Makes the handshake of a connection to a backend.
+pub(crate) async fn connect(
+    socket: Stream,
+    connection: UnbufferedClientConnection,
+    buffers: &Rc<Buffers>,
+) -> Result<TlsStream, Trouble> {
+    let mut state = State::new(Session::new(Side::Client(connection)), buffers);
+    let mut greeting = Greeting::none();
+    match poll_fn(|cx| state.poll_handshake(&socket, cx, &mut greeting)).await {
+        Ok(()) => Ok(TlsStream::new(socket, state, None)),
+        Err(error) => Err(Trouble::of_io(&error)),
     }
 }
 
@@ -109,7 +131,11 @@ impl TlsStream {
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
         let mut state = self.state.borrow_mut();
         ready!(state.poll_plaintext(&self.socket, cx))?;
-        Poll::Ready(Ok(state.give(buffer)))
+        let given = state.give(buffer);
+        if given == 0 && state.is_cut_off() {
+            return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
+        }
+        Poll::Ready(Ok(given))
     }
 
     /// Sends what it can of `parts`: what it says was taken leaves before anything else does.
@@ -137,6 +163,11 @@ impl TlsStream {
         let said = state.say_goodbye();
         ready!(state.poll_flush(&self.socket, cx))?;
         Poll::Ready(said)
+    }
+
+    /// Sends what the socket didn't take.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.borrow_mut().poll_flush(&self.socket, cx)
     }
 
     /// Bytes that wait for the socket to take them.
@@ -241,6 +272,12 @@ impl State {
             }
             ready!(self.poll_fill(socket, cx))?;
         }
+    }
+
+    /// A backend's end that it didn't say (RFC 8446 6.1) may be anybody's: what ends so is not whole. A client's counts: it
+    /// says by HTTP itself whether what it sent is.
+    fn is_cut_off(&self) -> bool {
+        self.session.is_client() && self.closed && !self.session.has_ended()
     }
 
     /// Looks through what was received.

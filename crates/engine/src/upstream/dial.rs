@@ -1,8 +1,10 @@
 //! Connecting to a backend, and what it means when that fails.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,10 @@ use fairlead_plan::spec::BackendAddress;
 use rustix::io::Errno;
 use tokio::net::{TcpSocket, UnixStream};
 
+use crate::buffer::Buffers;
 use crate::clock::{self, Deadline, Phase};
-use crate::io::{Stream, limited};
+use crate::io::{Fault, Stream, limited};
+use crate::tls::{self, LocalTls, Trouble};
 use crate::unix::set_transparent;
 
 /// A backend that couldn't be connected to.
@@ -44,26 +48,75 @@ pub(crate) enum DialFailure {
     #[error("given up, the request's time is over")]
     Expired(Phase),
     #[error("{0}")]
+    Tls(Trouble),
+    #[error("{0}")]
     Other(io::ErrorKind),
 }
 
-/// From the address `from`, if it has to be that.
+impl DialFailure {
+    /// What was wrong with the handshake, if it came to that.
+    pub(crate) fn trouble(self) -> Option<Trouble> {
+        if let Self::Tls(trouble) = self { Some(trouble) } else { None }
+    }
+}
+
+/// What comes before a backend can be spoken to, beside a connection.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Way<'a> {
+    /// The address to connect from, if it has to be a certain one.
+    pub(crate) from: Option<IpAddr>,
+    /// What is sent before everything else, in the clear.
+    pub(crate) preface: &'a [u8],
+    /// What a handshake is made with.
+    pub(crate) tls: Option<&'a LocalTls>,
+}
+
+/// All of it within `connect`.
 pub(super) async fn dial(
     backend: &Backend,
-    from: Option<IpAddr>,
+    way: Way<'_>,
     connect: Duration,
     deadline: &Deadline,
+    buffers: &Rc<Buffers>,
 ) -> Result<Stream, DialError> {
     let limit = deadline.during(Phase::Connect, clock::now() + connect);
-    let outcome = limited(deadline, open(&backend.address, from)).await;
+    let shakes = Cell::new(false);
+    let outcome = limited(deadline, establish(backend, way, deadline, buffers, &shakes)).await;
     drop(limit);
     let failure = match outcome {
         Ok(Ok(stream)) => return Ok(stream),
-        Ok(Err(error)) => classify(&error, &backend.address),
+        Ok(Err(failure)) => failure,
+        Err(Phase::Connect) if shakes.get() => DialFailure::Tls(Trouble::TimedOut),
         Err(Phase::Connect) => DialFailure::TimedOut,
         Err(phase) => DialFailure::Expired(phase),
     };
     Err(DialError { backend: Arc::clone(&backend.id), address: backend.address.clone(), failure })
+}
+
+async fn establish(
+    backend: &Backend,
+    way: Way<'_>,
+    deadline: &Deadline,
+    buffers: &Rc<Buffers>,
+    shakes: &Cell<bool>,
+) -> Result<Stream, DialFailure> {
+    let opened = open(&backend.address, way.from).await;
+    let socket = opened.map_err(|error| classify(&error, &backend.address))?;
+    if !way.preface.is_empty() {
+        match socket.write_all(deadline, way.preface).await {
+            Ok(()) => {}
+            Err(Fault::TimedOut(Phase::Connect)) => return Err(DialFailure::TimedOut),
+            Err(Fault::TimedOut(phase)) => return Err(DialFailure::Expired(phase)),
+            // Nothing of what follows was sent yet.
+            Err(_) => return Err(DialFailure::Refused),
+        }
+    }
+    let Some(tls) = way.tls else { return Ok(socket) };
+    shakes.set(true);
+    let connection = tls.connection(backend).map_err(DialFailure::Tls)?;
+    // Boxed: what a handshake needs isn't carried by connections without one.
+    let stream = Box::pin(tls::connect(socket, connection, buffers)).await.map_err(DialFailure::Tls)?;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
 /// A new connection, when the system makes it. `from` is an address of the same family, and needn't be ours.

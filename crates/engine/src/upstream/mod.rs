@@ -9,7 +9,6 @@ mod tests;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use crate::buffer::Buffers;
 use crate::clock::{self, Deadline, Phase, Wheel};
 
 pub(crate) use connection::Connection;
-pub(crate) use dial::{DialError, DialFailure, classify, open};
+pub(crate) use dial::{DialError, DialFailure, Way, classify, open};
 
 use idle::Idle;
 
@@ -49,24 +48,25 @@ impl Upstreams {
     }
 
     /// A new connection, within `connect` and whatever else limits the request.
+    #[cfg(test)]
     pub(crate) async fn dial(
         &self,
         backend: &Backend,
         connect: Duration,
         deadline: &Deadline,
     ) -> Result<Connection, DialError> {
-        self.dial_from(None, backend, connect, deadline).await
+        self.dial_by(Way::default(), backend, connect, deadline).await
     }
 
-    /// The same from an address of somebody else, which has to be of the family of the backend's.
-    pub(crate) async fn dial_from(
+    /// The same, with what comes before. An address of somebody else has to be of the family of the backend's.
+    pub(crate) async fn dial_by(
         &self,
-        from: Option<IpAddr>,
+        way: Way<'_>,
         backend: &Backend,
         connect: Duration,
         deadline: &Deadline,
     ) -> Result<Connection, DialError> {
-        let stream = dial::dial(backend, from, connect, deadline).await?;
+        let stream = dial::dial(backend, way, connect, deadline, &self.buffers).await?;
         Ok(Connection::new(stream, self.buffers.buffer()))
     }
 

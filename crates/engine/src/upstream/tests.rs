@@ -19,7 +19,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const OPTIONS: IdleOptions = IdleOptions { max: 8, timeout: Duration::from_mins(1), max_uses: None };
 
 fn backend_at(address: BackendAddress) -> Backend {
-    Backend { id: "big".into(), address, weight: 1, live: Live::new().backend("app", "big"), key: 7 }
+    let live = Live::new().backend("app", "big");
+    Backend { id: "big".into(), address, server_name: "".into(), weight: 1, live, key: 7 }
 }
 
 /// A worker's part of the upstreams, and a backend to speak to.

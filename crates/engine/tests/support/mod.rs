@@ -76,7 +76,7 @@ pub(crate) fn pool(name: &str, backends: &[Value]) -> Value {
         "algorithm": "round_robin",
         "backends": backends,
         "resolved": false,
-        "drain_ms": 60_000, "send_proxy": null,
+        "drain_ms": 60_000, "tls": null, "send_proxy": null,
         "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
         "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
         "queue": null,
@@ -91,7 +91,7 @@ pub(crate) fn pool(name: &str, backends: &[Value]) -> Value {
 
 pub(crate) fn backend(id: &str, address: SocketAddr) -> Value {
     json!({
-        "id": id, "hash_name": id, "address": {"ip": address}, "weight": 1, "max_in_flight": null,
+        "id": id, "hash_name": id, "host": null, "address": {"ip": address}, "weight": 1, "max_in_flight": null,
         "zone": null, "backup": false,
     })
 }

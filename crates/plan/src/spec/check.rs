@@ -35,6 +35,8 @@ pub enum Probe {
     Http(HttpProbe),
     /// A connection.
     Tcp {},
+    /// A TLS handshake.
+    Tls {},
     /// A program that the control process runs; only its results come here.
     Exec {
         /// The program and its arguments.

@@ -51,7 +51,7 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> Value {
         "algorithm": "round_robin",
         "backends": backends,
         "resolved": false,
-        "drain_ms": 60_000, "send_proxy": null,
+        "drain_ms": 60_000, "tls": null, "send_proxy": null,
         "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
         "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
         "queue": null,
@@ -66,7 +66,7 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> Value {
 
 pub(crate) fn backend(address: &str) -> Value {
     json!({
-        "id": address, "hash_name": address, "address": {"ip": address}, "weight": 1, "max_in_flight": null,
+        "id": address, "hash_name": address, "host": null, "address": {"ip": address}, "weight": 1, "max_in_flight": null,
         "zone": null, "backup": false,
     })
 }

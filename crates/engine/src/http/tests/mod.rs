@@ -136,7 +136,7 @@ fn description(origins: &[Origin]) -> Value {
 
 /// A backend of a description.
 pub(crate) fn backend(address: &str) -> Value {
-    json!({"id": address, "hash_name": address, "zone": null, "backup": false, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
+    json!({"id": address, "hash_name": address, "host": null, "zone": null, "backup": false, "address": {"ip": address}, "weight": 1, "max_in_flight": null})
 }
 
 /// A description with one listener, one route and one pool of these backends.
@@ -168,7 +168,7 @@ pub(crate) fn described(addresses: &[&str]) -> Value {
         }],
         "pools": [{
             "name": "app", "algorithm": "round_robin", "backends": backends, "resolved": false,
-            "drain_ms": 60_000, "send_proxy": null,
+            "drain_ms": 60_000, "tls": null, "send_proxy": null,
             "idle_connections": {"max": 256, "timeout_ms": 60_000, "max_uses": null},
             "timeouts": {"connect_ms": 2_000, "tunnel_ms": 3_600_000},
             "queue": null,

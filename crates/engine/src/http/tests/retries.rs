@@ -17,7 +17,7 @@ fn nowhere() -> (Socket, Value) {
     let anywhere: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     socket.bind(&anywhere.into()).expect("a port");
     let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
-    let backend = json!({"id": "nowhere", "hash_name": "nowhere", "zone": null, "backup": false, "address": {"ip": address}, "weight": 100, "max_in_flight": null});
+    let backend = json!({"id": "nowhere", "hash_name": "nowhere", "host": null, "zone": null, "backup": false, "address": {"ip": address}, "weight": 100, "max_in_flight": null});
     (socket, backend)
 }
 

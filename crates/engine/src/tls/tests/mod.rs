@@ -43,7 +43,7 @@ fn signed(names: &[&str], key: &KeyPair) -> Pair {
 pub(super) fn secrets(certificates: impl IntoIterator<Item = (&'static str, Pair)>) -> Secrets {
     let certificates: BTreeMap<_, _> =
         certificates.into_iter().map(|(name, pair)| (name.to_owned(), pair)).collect();
-    Secrets { certificates }
+    Secrets { certificates, pools: BTreeMap::new(), system: None }
 }
 
 /// An engine with one listener that terminates TLS before a backend in the test's hand.
