@@ -3,6 +3,7 @@
 //! Every read and write takes the connection's [`Deadline`] and fails with [`Fault::TimedOut`] once a limit passed. That
 //! a receive which came back short has emptied the socket is remembered, so that no further call is made to learn it.
 
+mod ends;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -25,6 +26,8 @@ use crate::buffer::Buffer;
 use crate::clock::{Deadline, Phase};
 use crate::tls::{Facts, TlsStream};
 use crate::unix;
+
+pub(crate) use ends::{Sink, Source};
 
 /// A connected stream socket, or TLS over one.
 #[derive(Debug)]
@@ -111,26 +114,7 @@ impl Stream {
         poll_fn(|cx| self.poll_readable(cx, deadline)).await
     }
 
-    /// [`Stream::readable`], as a poll.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Fault>> {
-        within(deadline, cx, |cx| self.poll_read_ready(cx))
-    }
-
-    /// Receives into what room `buffer` has; 0 is the end. The caller has made room.
-    pub(crate) fn poll_read(
-        &self,
-        cx: &mut Context<'_>,
-        deadline: &Deadline,
-        buffer: &mut Buffer,
-    ) -> Poll<Result<usize, Fault>> {
-        debug_assert!(buffer.room() > 0, "a receive without room looks like the end");
-        within(deadline, cx, |cx| match self {
-            Self::Tls(stream) => stream.poll_receive(cx, buffer),
-            _ => self.poll_receive(cx, buffer),
-        })
-    }
-
-    /// Receives from the socket itself, as [`Stream::poll_read`] does from what is in it.
+    /// Receives from the socket itself, as [`Source::poll_read`] does from what is in it.
     pub(crate) fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut Buffer) -> Poll<io::Result<usize>> {
         let room = buffer.room();
         loop {
@@ -147,21 +131,7 @@ impl Stream {
         }
     }
 
-    /// Sends what it can of `parts`, in this order and in one call; never 0 unless all are empty.
-    pub(crate) fn poll_write(
-        &self,
-        cx: &mut Context<'_>,
-        deadline: &Deadline,
-        parts: [&[u8]; 3],
-        leave: Leave,
-    ) -> Poll<Result<usize, Fault>> {
-        within(deadline, cx, |cx| match self {
-            Self::Tls(stream) => stream.poll_send(cx, parts, leave),
-            _ => self.poll_send(cx, parts, leave),
-        })
-    }
-
-    /// Sends by the socket itself, as [`Stream::poll_write`] does by what is in it.
+    /// Sends by the socket itself, as [`Sink::poll_write`] does by what is in it.
     pub(crate) fn poll_send(
         &self,
         cx: &mut Context<'_>,
@@ -251,12 +221,6 @@ impl Stream {
     /// that the socket is empty: then this makes a call to learn it.
     pub(crate) fn is_quiet(&self) -> bool {
         !self.is_stale() || self.peek().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-    }
-
-    /// Bytes that were sent and that the peer hasn't taken, as far as the system knows.
-    pub(crate) fn queued(&self) -> usize {
-        let held = if let Self::Tls(stream) = self { stream.held() } else { 0 };
-        unix::output_queue(self) + held
     }
 
     /// What bytes go through: itself, or what TLS is spoken over.
@@ -372,6 +336,60 @@ impl Stream {
             let mut byte = [0_u8; 1];
             Ok(rustix::net::recv(self, &mut byte, RecvFlags::PEEK)?.1)
         })
+    }
+}
+
+impl Source for Stream {
+    #[inline]
+    fn poll_readable(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Fault>> {
+        within(deadline, cx, |cx| self.poll_read_ready(cx))
+    }
+
+    #[inline]
+    fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        deadline: &Deadline,
+        buffer: &mut Buffer,
+    ) -> Poll<Result<usize, Fault>> {
+        debug_assert!(buffer.room() > 0, "a receive without room looks like the end");
+        within(deadline, cx, |cx| match self {
+            Self::Tls(stream) => stream.poll_receive(cx, buffer),
+            _ => self.poll_receive(cx, buffer),
+        })
+    }
+
+    #[inline]
+    fn clear_socket(&self) -> Option<&Stream> {
+        self.is_clear().then_some(self)
+    }
+}
+
+impl Sink for Stream {
+    /// In one call.
+    #[inline]
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        deadline: &Deadline,
+        parts: [&[u8]; 3],
+        leave: Leave,
+    ) -> Poll<Result<usize, Fault>> {
+        within(deadline, cx, |cx| match self {
+            Self::Tls(stream) => stream.poll_send(cx, parts, leave),
+            _ => self.poll_send(cx, parts, leave),
+        })
+    }
+
+    /// As far as the system knows.
+    fn queued(&self) -> usize {
+        let held = if let Self::Tls(stream) = self { stream.held() } else { 0 };
+        unix::output_queue(self) + held
+    }
+
+    #[inline]
+    fn clear_socket(&self) -> Option<&Stream> {
+        self.is_clear().then_some(self)
     }
 }
 

@@ -6,7 +6,7 @@ use fairlead_wire::Head;
 
 use crate::clock::Deadline;
 use crate::http2::Call;
-use crate::io::{Fault, Stream};
+use crate::io::{Fault, Source, Stream};
 
 /// Where a request came from, and its answer goes.
 pub(crate) enum Downstream {

@@ -19,8 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use super::link::Link;
 use crate::buffer::Buffer;
 use crate::clock::Deadline;
-use crate::io::{Fault, Leave, Stream};
-use crate::proxy::pump::{Sink, Source};
+use crate::io::{Fault, Leave, Sink, Source, Stream};
 
 /// Given to a stream at once; a frame takes 16 KiB, and more is only more memory for who waits.
 const PIECE: usize = 16 * 1024;
@@ -104,11 +103,6 @@ impl Call {
             expect_continue: request.expect_continue,
             upgrade: request.upgrade,
         })
-    }
-
-    /// Ready when something of the body is here, or its end.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Fault>> {
-        within(deadline, cx, |cx| self.body.borrow_mut().poll(cx))
     }
 
     /// Waits until the client has reset the stream, or the connection is gone.
@@ -200,8 +194,9 @@ impl Drop for Call {
 }
 
 impl Source for Call {
+    /// Ready when something of the body is here, or its end.
     fn poll_readable(&self, cx: &mut Context<'_>, deadline: &Deadline) -> Poll<Result<(), Fault>> {
-        Self::poll_readable(self, cx, deadline)
+        within(deadline, cx, |cx| self.body.borrow_mut().poll(cx))
     }
 
     fn poll_read(
@@ -223,7 +218,7 @@ impl Source for Call {
         self.body.borrow().trailers.clone()
     }
 
-    fn socket(&self) -> Option<&Stream> {
+    fn clear_socket(&self) -> Option<&Stream> {
         None
     }
 }
@@ -256,7 +251,7 @@ impl Sink for Call {
         0
     }
 
-    fn socket(&self) -> Option<&Stream> {
+    fn clear_socket(&self) -> Option<&Stream> {
         None
     }
 }

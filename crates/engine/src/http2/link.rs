@@ -8,7 +8,7 @@ use super::credit::Credit;
 use super::outbox::Outbox;
 use crate::buffer::{Buffer, LARGE};
 use crate::clock::{self, Deadline};
-use crate::io::{Fault, Leave, Stream};
+use crate::io::{Fault, Leave, Sink, Stream};
 
 /// Above this bytes leave at once: a later send would carry no fewer packets.
 const ENOUGH: usize = 16 * 1024;

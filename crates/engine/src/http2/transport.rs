@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::link::Link;
 use crate::buffer::Buffer;
-use crate::io::Fault;
+use crate::io::{Fault, Source};
 
 /// One connection's ends. Reading holds no memory while nothing comes.
 pub(super) struct Transport {

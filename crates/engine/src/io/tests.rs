@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::{Builder, LocalOptions};
 
-use super::{Fault, Leave, Stream};
+use super::{Fault, Leave, Sink, Stream};
 use crate::buffer::{Buffers, SMALL};
 use crate::clock::{Deadline, Phase, Wheel, now};
 

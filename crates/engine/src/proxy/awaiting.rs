@@ -15,7 +15,7 @@ use crate::clock::{self, Phase};
 use crate::filter::{hop_by_hop, via};
 use crate::http::downstream::Downstream;
 use crate::http::failure::Failure;
-use crate::io::Fault;
+use crate::io::{Fault, Source};
 use crate::upstream::Connection;
 
 impl Exchange {

@@ -4,12 +4,12 @@
 //! other side's. A receive happens only when everything received before was sent: so the slower side sets the pace, and
 //! memory is bounded by one buffer. What follows the body's end stays in the source's buffer.
 
-mod ends;
 mod pace;
 #[cfg(test)]
 mod tests;
 
 use std::io::ErrorKind;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use fairlead_wire::Head;
@@ -18,11 +18,10 @@ use fairlead_wire::http1::{Body, Decoder, Framing, Limits, Step};
 
 use crate::buffer::{Buffer, SMALL};
 use crate::clock::Deadline;
-use crate::io::{Fault, Leave};
+use crate::io::{Fault, Leave, Sink, Source, Stream};
 use crate::proxy::replay::Replay;
 use crate::proxy::splice::{self, Pipes, Splice};
 
-pub(crate) use ends::{Ends, Sink, Source};
 use pace::Pace;
 pub(crate) use pace::{Limit, SLOW};
 
@@ -103,6 +102,23 @@ pub(crate) struct Pump {
     sent: u64,
     reading: Pace,
     writing: Pace,
+}
+
+/// What a pump works between; one connection's parts, lent for a poll.
+pub(crate) struct Ends<'a, F, T> {
+    pub from: &'a F,
+    /// What was received of `from` and not used yet.
+    pub input: &'a mut Buffer,
+    pub to: &'a T,
+    pub deadline: &'a Deadline,
+    pub pipes: &'a Rc<Pipes>,
+}
+
+impl<F: Source, T: Sink> Ends<'_, F, T> {
+    /// Both, if they are sockets: then the kernel can move bytes between them.
+    fn sockets(&self) -> Option<(&Stream, &Stream)> {
+        self.from.clear_socket().zip(self.to.clear_socket())
+    }
 }
 
 /// Whether the kernel moves the bytes.

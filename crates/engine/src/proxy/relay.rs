@@ -9,7 +9,7 @@ use fairlead_wire::http1::{Body, Framing, Response, encode};
 
 use super::breaking;
 use super::exchange::{Ended, Exchange, Gone, Order, Trial};
-use super::pump::{Ends, Job, Limit, Pump, PumpError, Side, Sink};
+use super::pump::{Ends, Job, Limit, Pump, PumpError, Side};
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
 use crate::filter::{date, hop_by_hop, via};
@@ -17,7 +17,7 @@ use crate::http::answer::Persistence;
 use crate::http::connection::{Client, Next};
 use crate::http::downstream::Downstream;
 use crate::http::failure::Failure;
-use crate::io::{Fault, Stream};
+use crate::io::{Fault, Sink, Stream};
 use crate::telemetry::Blame;
 use crate::upstream::Connection;
 

@@ -7,14 +7,14 @@ use fairlead_wire::Head;
 use fairlead_wire::http1::{Body, Framing, encode};
 
 use super::exchange::Order;
-use super::pump::{Ends, Job, Limit, Pump, PumpError, SLOW, Side, Source};
+use super::pump::{Ends, Job, Limit, Pump, PumpError, SLOW, Side};
 use super::replay::Replay;
 use crate::buffer::Buffer;
 use crate::clock::{self, Phase};
 use crate::http::connection::Client;
 use crate::http::downstream::Downstream;
 use crate::http::failure::Failure;
-use crate::io::{Fault, Stream};
+use crate::io::{Fault, Source, Stream};
 
 /// A request that is being sent.
 pub(super) struct Sending {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::ends::Sink;
 use crate::clock::{self, Deadline, Phase};
+use crate::io::Sink;
 
 /// Slower than this for long isn't a slow network, but somebody who holds a connection on purpose (bytes a second).
 const LOWEST_RATE: i64 = 240;

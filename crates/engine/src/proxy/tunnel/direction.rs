@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use super::Terms;
 use crate::buffer::Buffer;
 use crate::clock::Deadline;
-use crate::io::{Fault, Leave, Stream};
+use crate::io::{Fault, Leave, Sink, Source, Stream};
 use crate::proxy::pump::{PumpError, Side};
 use crate::proxy::splice::{self, Pipes, Splice};
 
